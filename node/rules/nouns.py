@@ -1,0 +1,209 @@
+"""The things this program talks about, as plain values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+Attribute = str | float | tuple[str, ...] | tuple[float, ...] | None
+"""A header value as the rules see it: text, number, several of either, or absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A coded concept (PS3.3 8.8): value, coding scheme designator, meaning."""
+
+    value: str
+    scheme: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Somebody the node talks to, known by AE title and address.
+
+    `ae_title` "*" means any title from that host. `may` holds "store" and "query".
+    A peer with a port can be sent to; `commitment` says that it offers storage commitment.
+    """
+
+    name: str
+    ae_title: str
+    host: str
+    port: int | None = None
+    may: frozenset[str] = frozenset()
+    commitment: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is calling, as the association request says: titles and the socket's address."""
+
+    calling_ae: str
+    called_ae: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Which series go to which model, and where its results go."""
+
+    name: str
+    when: Mapping[str, object]
+    model: str
+    send_to: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One image that we have promised to keep.
+
+    `spool_name` is the name of its file in the spool (made by us), `sha256` the digest of the
+    data set as it came over the wire (without file meta information), `attributes` what routing
+    may look at (no patient in it), `association` the id of the association that brought it
+    (None when the start-up sweep found it).
+    """
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+    transfer_syntax_uid: str
+    sha256: str
+    size: int
+    spool_name: str
+    received_at: datetime
+    calling_ae: str
+    association: str | None
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesEvidence:
+    """What is known of a series that has not settled: the input of `rules.settling`.
+
+    `first_received`, `last_received`, `last_closed` are UTC; `open_associations` counts those
+    that brought any of its instances and are still open; `aborted` says that the last one to
+    close was aborted or lost.
+    """
+
+    series_instance_uid: str
+    study_instance_uid: str
+    edition: int
+    instances: int
+    first_received: datetime
+    last_received: datetime
+    open_associations: int
+    last_closed: datetime | None
+    aborted: bool
+    attributes: Mapping[str, Attribute]
+
+
+@dataclass(frozen=True, slots=True)
+class RouteDecision:
+    """Whether one route wants a series, and the reason in plain words."""
+
+    route: str
+    chosen: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One model run over one edition of one series.
+
+    `evidence` is the digest of the instances it reads (`rules.naming.evidence_digest`),
+    `settled_at` the moment that every result of the job bears as its content time, so that a
+    retry makes the same bytes. `bundle_hash` is the one the shelf held when the job was made.
+    """
+
+    job_id: str
+    series_instance_uid: str
+    study_instance_uid: str
+    edition: int
+    evidence: str
+    route: str
+    model: str
+    bundle_hash: str
+    send_to: tuple[str, ...]
+    settled_at: datetime
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One object that the node made and keeps in the spool.
+
+    `kind` is SEG, SR or PREVIEW (a PNG, never sent). `predecessor` is the SOP Instance UID of
+    the same kind of result of the edition before, if there was one.
+    """
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    series_instance_uid: str
+    transfer_syntax_uid: str
+    kind: str
+    spool_name: str
+    sha256: str
+    size: int
+    predecessor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One result on its way to one destination."""
+
+    delivery_id: str
+    job_id: str
+    destination: str
+    result: Result
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """Which model made a result: written into every object.
+
+    `bundle_hash` is the sha256 over the whole bundle, `intended_use` "research" or "clinical".
+    """
+
+    name: str
+    version: str
+    bundle_hash: str
+    intended_use: str
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One label of a segmentation model, coded (PS3.3 C.8.20.4); `rgb` 0..255."""
+
+    label: int
+    name: str
+    category: Code
+    type: Code
+    rgb: tuple[int, int, int]
+    laterality: Code | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """One finding of a classification model: present when its probability reaches `threshold`."""
+
+    index: int
+    name: str
+    finding: Code
+    threshold: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class InputRequirement:
+    """What a bundle says it can read; `dicom.volume` and `rules.matching` hold series against it.
+
+    `modalities` and `body_parts` are what (0008,0060) and (0018,0015) may be; "" among the body
+    parts means that an absent one is accepted; no body parts at all means any. `spacing_mm` is the
+    accepted range of voxel spacing, smallest and largest, of any axis. `minimum_slices` counts.
+    """
+
+    modalities: tuple[str, ...]
+    body_parts: tuple[str, ...] = ()
+    spacing_mm: tuple[float, float] = (0.1, 10.0)
+    minimum_slices: int = 2

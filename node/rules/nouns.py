@@ -149,13 +149,14 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One result on its way to one destination."""
+    """One result on its way to one destination, where it has been wanted since `queued_at`."""
 
     delivery_id: str
     job_id: str
     destination: str
     result: Result
     attempts: int = 0
+    queued_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,218 @@
+"""The demonstration: a real head in over DICOM, and where its SEG, SR and picture came to lie.
+
+Run by `make demo`. Everything it makes lies under `.demo/`: the input (kept for the next time),
+the node's data and the destination's (begun afresh each time).
+"""
+
+import argparse
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pydicom
+import yaml
+from node.ledger.opening import Ledger, open_ledger
+
+from bench import orthanc, real_input
+from node.clock import SystemClock
+from node.rules.nouns import Peer
+from node.wire import scu
+
+FOLDER = Path(".demo")
+PATIENCE_SECONDS = 300.0
+
+
+class GaveUpError(RuntimeError):
+    """Something did not come up or did not come back in time."""
+
+
+def main() -> int:
+    """Show the case that the command line names; give the exit code."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--case", choices=["brain"], default="brain")
+    options.parse_args()
+    began = time.monotonic()
+    try:
+        show(began)
+    except (GaveUpError, real_input.UnreachableError, RuntimeError) as error:
+        print(f"The demonstration failed: {error}")
+        return 1
+    return 0
+
+
+def show(began: float) -> None:
+    """Send the head to a node, wait for its results, and say where they are."""
+    step(began, "Fetching a real T1 head from the package registry")
+    nifti = real_input.t1_head(FOLDER / "cache")
+    series = FOLDER / "input" / nifti.name.split(".")[0]
+    if not series.exists():
+        step(began, "Writing it as a DICOM series")
+        real_input.write_series(nifti, series, "MR", plane="sagittal")
+    slices = sorted(series.glob("*.dcm"))
+    for old in ("node", "pacs", "results"):
+        shutil.rmtree(FOLDER / old, ignore_errors=True)
+    with ExitStack() as stack:
+        destination = stack.enter_context(_destination(began))
+        config, port = _config(destination.port)
+        stack.enter_context(_process(["run", "--config", str(config)], FOLDER / "node.log"))
+        step(began, f"The node listens on port {port}; sending {len(slices)} slices over C-STORE")
+        node = Peer("node", "RADNODE", "127.0.0.1", port)
+        last = _send(began, node, slices)
+        clock = SystemClock()
+        ledger = open_ledger(None, FOLDER / "node", clock)
+        stack.callback(ledger.close)
+        uid = str(pydicom.dcmread(slices[0], stop_before_pixels=True).SeriesInstanceUID)
+        finished = _wait(began, ledger, uid, last)
+        step(began, "Stored at the destination")
+        _tell(ledger, uid, finished, destination.name, nifti, began)
+
+
+def step(began: float, what: str) -> None:
+    """Say what is going on, with the time since the start."""
+    print(f"[{time.monotonic() - began:5.1f} s] {what}", flush=True)
+
+
+class Destination:
+    """Where results go: its name and its DICOM port."""
+
+    def __init__(self, name: str, port: int) -> None:
+        """Keep both."""
+        self.name = name
+        self.port = port
+
+
+@contextmanager
+def _destination(began: float) -> Iterator[Destination]:
+    folder = FOLDER / "pacs"
+    if orthanc.find():
+        step(began, "Starting Orthanc as the PACS")
+        with orthanc.Orthanc(folder.resolve()) as pacs:
+            yield Destination(f"Orthanc (its web page: port {pacs.http_port})", pacs.port)
+        return
+    step(began, "Orthanc is not installed: starting radnode's small archive as the PACS")
+    port = orthanc.free_port()
+    command = ["archive", str(folder), "--ae-title", "ORTHANC", "--port", str(port)]
+    with _process(command, FOLDER / "pacs.log"):
+        yield Destination(f"radnode's small archive in {folder}", port)
+
+
+def _config(pacs_port: int) -> tuple[Path, int]:
+    """Write the demonstration's configuration: the shipped one, on free ports."""
+    port = orthanc.free_port()
+    settings = yaml.safe_load(Path("config.yaml").read_text())
+    settings["node"] |= {"host": "127.0.0.1", "port": port, "data_dir": "node"}
+    settings["models"]["dir"] = str(Path("models/bundles").resolve())
+    settings["settling"]["quiet_seconds"] = 1
+    for peer in settings["peers"]:
+        if peer["name"] == "pacs":
+            peer["port"] = pacs_port
+    path = FOLDER / "config.yaml"
+    path.write_text(yaml.safe_dump(settings, sort_keys=False))
+    return path, port
+
+
+@contextmanager
+def _process(arguments: list[str], log: Path) -> Iterator[None]:
+    """Run a verb of radnode until the end of the `with`, having waited until it is ready."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "node", *arguments], stdout=subprocess.PIPE, stderr=errors
+        )
+        assert process.stdout is not None
+        try:
+            line = process.stdout.readline().decode()
+            if "ready" not in line:
+                raise GaveUpError(f"`radnode {arguments[0]}` did not start; see {log}")
+            yield
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _send(began: float, node: Peer, slices: list[Path]) -> float:
+    parcels = []
+    for path in slices:
+        meta = pydicom.filereader.read_file_meta_info(path)
+        parcels.append(
+            scu.Parcel(
+                meta.MediaStorageSOPClassUID,
+                meta.MediaStorageSOPInstanceUID,
+                meta.TransferSyntaxUID,
+                path,
+            )
+        )
+    last = 0.0
+    for number, sent in enumerate(scu.send(node, "SCANNER", parcels), 1):
+        if sent.refusal or sent.status:
+            raise GaveUpError(f"the node did not take a slice: {sent.refusal or sent.comment}")
+        last = time.monotonic()
+        if number % 60 == 0 or number == len(parcels):
+            step(began, f"  {number} of {len(parcels)} slices are safe in the node")
+    return last
+
+
+def _wait(began: float, ledger: Ledger, uid: str, last: float) -> float:
+    """Wait until the results are stored, telling each event; give the seconds since `last`."""
+    told: set[int] = set()
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    telling: dict[str, Callable[[dict[str, object]], str]] = {
+        "series_settled": lambda d: f"series settled: {d.get('reason')}",
+        "job_created": lambda d: f"job created by route {d.get('route')}",
+        "job_claimed": lambda _: "the model is looking",
+        "job_finished": lambda _: "SEG and SR written and checked",
+        "delivery_accepted": lambda _: "one result accepted by the PACS",
+    }
+    while time.monotonic() < deadline:
+        rows = ledger.timeline(uid)
+        for row in rows:
+            if row["seq"] not in told and row["event"] in telling:
+                step(began, f"  {telling[row['event']](row['detail'])}")
+            told.add(row["seq"])
+        events = [row["event"] for row in rows]
+        bad = {"job_refused", "job_failed", "delivery_failed", "series_unclaimed"} & set(events)
+        if bad:
+            raise GaveUpError(f"{', '.join(bad)}; see `radnode show {uid}`")
+        queued = events.count("delivery_queued")
+        if queued and events.count("delivery_accepted") == queued:
+            return time.monotonic() - last
+        time.sleep(0.05)
+    raise GaveUpError("no result in time; see .demo/node.log")
+
+
+def _tell(ledger: Ledger, uid: str, seconds: float, where: str, nifti: Path, began: float) -> None:
+    """Copy the results to .demo/results and say what they are."""
+    folder = FOLDER / "results"
+    folder.mkdir()
+    finished = next(r for r in ledger.timeline(uid) if r["event"] == "job_finished")
+    paths = {}
+    for result in ledger.results_of(finished["job_id"]):
+        suffix = "png" if result.kind == "PREVIEW" else "dcm"
+        paths[result.kind] = folder / f"{result.kind.lower()}.{suffix}"
+        shutil.copyfile(FOLDER / "node" / "spool" / result.spool_name, paths[result.kind])
+    volumes = finished["detail"].get("volumes_ml", {})
+    print()
+    print(f"From the last slice to the stored result: {seconds:.1f} s")
+    for name, millilitres in volumes.items():
+        print(f"{name} volume: {millilitres / 1000:.3f} L ({millilitres:.1f} mL)")
+    print(f"SEG      {paths['SEG']}")
+    print(f"SR       {paths['SR']}")
+    print(f"Preview  {paths['PREVIEW']}")
+    print(f"Both are in the same study at {where}")
+    print(f"Input: {nifti.name}; all in all {time.monotonic() - began:.1f} s")
+    (folder / "figures.json").write_text(
+        json.dumps({"seconds": seconds, "volumes_ml": volumes}, indent=1)
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

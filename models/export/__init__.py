@@ -1,0 +1,1 @@
+"""Converts published weights into what the shelf can hold."""

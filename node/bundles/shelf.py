@@ -1,0 +1,243 @@
+"""The shelf of model bundles: which are there, which are fit to run, and why the others are not.
+
+A bundle is fit when its files are complete and understood, its weights have the digests that it
+states, an engine for them is installed, and the whole folder has the digest that was recorded
+when somebody put it on the shelf (shelf.json). Nothing in a bundle is executed before that.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from node.bundles.golden import FILE as GOLDEN
+from node.bundles.golden import golden_problems
+from node.bundles.manifest import (
+    Bundle,
+    Manifest,
+    UnreadableBundleError,
+    file_hash,
+    read_manifest,
+    tree_hash,
+)
+from node.bundles.runner import Runner
+from node.bundles.weights import SUFFIXES, UnfitWeightsError, engine_for, missing_for
+from node.clock import Clock, SystemClock
+from node.rules.failures import Fault, Refusal
+
+__all__ = ["Bundle", "Shelf"]
+
+RECORD = "shelf.json"
+RETIRED = ".retired"
+NEEDED = ("docs/README.md", "LICENSE", GOLDEN)
+
+
+@dataclass(frozen=True, slots=True)
+class _Examined:
+    """A bundle as it was found: what can be used of it, and what is wrong with it."""
+
+    bundle: Bundle | None
+    problems: list[str]
+
+
+class Shelf:
+    """The folder that holds the bundles, one folder each, and the record of them."""
+
+    def __init__(self, models_dir: Path, clock: Clock | None = None) -> None:
+        """`models_dir` need not exist yet."""
+        self._dir = models_dir
+        self._clock = clock or SystemClock()
+
+    def names(self) -> list[str]:
+        """List the bundles that lie there, fit or not."""
+        if not self._dir.is_dir():
+            return []
+        found = [p.name for p in self._dir.iterdir() if p.is_dir() and not p.name.startswith(".")]
+        return sorted(found)
+
+    def get(self, name: str) -> Bundle | Refusal:
+        """Give a bundle that is fit to run, or say why it is not."""
+        examined = self._examine_recorded(name)
+        if examined.bundle is not None and not examined.problems:
+            return examined.bundle
+        return Refusal(
+            f"model {name} is not fit to run: {'; '.join(examined.problems)}",
+            Fault.MODEL,
+            "Run `radnode models check`",
+        )
+
+    def fitness(self, name: str) -> list[str]:
+        """Say everything that keeps a bundle from being run; nothing when it is fit."""
+        return self._examine_recorded(name).problems
+
+    def recorded_hash(self, name: str) -> str:
+        """Give the digest that is on record for a bundle, "" for none; it is not checked here."""
+        entry = self._record().get(name)
+        return str(entry.get("sha256", "")) if isinstance(entry, dict) else ""
+
+    def record(self, name: str, by: str = "") -> Bundle | Refusal:
+        """Write down that this bundle, as it lies there now, may run.
+
+        Args:
+            name: the bundle's folder.
+            by: who says so; by default the user id of this process.
+        """
+        examined = _examine(self._dir / name)
+        if examined.bundle is None or examined.problems:
+            return _unfit(name, examined.problems)
+        record = self._record()
+        record[name] = {
+            "version": examined.bundle.manifest.identity.version,
+            "sha256": examined.bundle.sha256,
+            "recorded_at": self._clock.now().isoformat(timespec="seconds"),
+            "by": by or f"user {os.getuid()}",
+        }
+        _write_durably(self._dir / RECORD, json.dumps(record, indent=2, sort_keys=True) + "\n")
+        return examined.bundle
+
+    def check_golden(self, name: str, threads: int = 2) -> list[str]:
+        """Run the golden cases of a bundle that is fit; give what did not come out right."""
+        bundle = self.get(name)
+        if isinstance(bundle, Refusal):
+            return [str(bundle)]
+        return _golden(bundle, threads)
+
+    def add(self, path: Path, by: str = "", threads: int = 2) -> Bundle | Refusal:
+        """Put a bundle on the shelf: examine it, run its golden cases, copy it, record it.
+
+        A bundle of the same name that lies there is moved to the folder .retired beside it.
+
+        Args:
+            path: the bundle's folder; its name becomes the model's name.
+            by: who says so.
+            threads: CPU threads for the golden cases.
+        """
+        source = path.resolve()
+        examined = _examine(source)
+        if examined.bundle is None or examined.problems:
+            return _unfit(source.name, examined.problems)
+        problems = _golden(examined.bundle, threads)
+        if problems:
+            return _unfit(source.name, problems)
+        if source.parent != self._dir.resolve():
+            self._dir.mkdir(parents=True, exist_ok=True)
+            incoming = Path(tempfile.mkdtemp(prefix=".incoming-", dir=self._dir)) / source.name
+            shutil.copytree(source, incoming, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+            if tree_hash(incoming) != examined.bundle.sha256:
+                return _unfit(source.name, ["it changed while it was copied; try again"])
+            self._replace(incoming, self._dir / source.name)
+        return self.record(source.name, by)
+
+    def _replace(self, incoming: Path, target: Path) -> None:
+        if target.exists():
+            retired = self._dir / RETIRED
+            retired.mkdir(exist_ok=True)
+            moment = self._clock.now().strftime("%Y%m%dT%H%M%S%f")
+            target.rename(retired / f"{target.name}-{moment}")
+        incoming.rename(target)
+        incoming.parent.rmdir()
+
+    def _examine_recorded(self, name: str) -> _Examined:
+        if not name or name.startswith(".") or "/" in name:
+            return _Examined(None, [f"{name!r} is no name of a bundle"])
+        examined = _examine(self._dir / name)
+        if examined.bundle is None:
+            return examined
+        recorded = self.recorded_hash(name)
+        if not recorded:
+            examined.problems.append(f"it is not on record; `radnode models add {name}` checks it")
+        elif recorded != examined.bundle.sha256:
+            examined.problems.append(
+                "it is not the bundle that was recorded: a file was changed, added or taken away; "
+                "restore it, or have it checked and recorded again with `radnode models add`"
+            )
+        return examined
+
+    def _record(self) -> dict[str, Any]:
+        try:
+            found = json.loads((self._dir / RECORD).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+
+def _examine(folder: Path) -> _Examined:
+    """Look at a bundle, without executing anything of it."""
+    if not folder.is_dir():
+        return _Examined(None, [f"there is no folder {folder.name} on the shelf"])
+    try:
+        digest = tree_hash(folder)
+    except (OSError, UnreadableBundleError) as error:
+        return _Examined(None, [str(error)])
+    problems = [f"{name} is missing" for name in NEEDED if not (folder / name).is_file()]
+    manifest = read_manifest(folder, digest)
+    if isinstance(manifest, list):
+        return _Examined(None, problems + manifest)
+    problems += _weight_problems(folder, manifest)
+    engine, weights, why_not = _choose(folder, manifest)
+    if engine is None or weights is None:
+        return _Examined(None, problems + why_not)
+    if engine == "state_dict" and manifest.recipe.network is None:
+        problems.append("configs/inference.json: network_def must name one of monai.networks.nets")
+    return _Examined(Bundle(folder, digest, manifest, weights, engine), problems)
+
+
+def _weight_problems(folder: Path, manifest: Manifest) -> list[str]:
+    problems = []
+    for name, stated in manifest.weights.items():
+        path = folder / name
+        if not path.is_file():
+            problems.append(f"weights {name} are missing")
+        elif file_hash(path) != stated.lower():
+            problems.append(f"weights {name} do not have the sha256 that metadata.json states")
+    present = {
+        path.relative_to(folder).as_posix()
+        for path in (folder / "models").rglob("*")
+        if path.is_file() and path.name != ".gitkeep"
+    }
+    unlisted = sorted(present - set(manifest.weights))
+    return problems + [f"{name} is not among dicom.weights in metadata.json" for name in unlisted]
+
+
+def _choose(folder: Path, manifest: Manifest) -> tuple[str | None, Path | None, list[str]]:
+    """Choose the first weight file that an installed engine opens; say why not the others."""
+    why_not = []
+    for name in manifest.weights:
+        path = folder / name
+        if path.suffix == ".bin" and path.with_suffix(".xml").is_file():
+            continue
+        try:
+            engine = engine_for(path) if path.is_file() else ""
+        except UnfitWeightsError as error:
+            # one pickle is enough to refuse the whole bundle, even beside weights that are fine
+            return None, None, [str(error)]
+        missing = missing_for(engine) if engine else f"{name} is missing"
+        if not missing:
+            return engine, path, []
+        why_not.append(missing)
+    return None, None, why_not or [f"no weights; {', '.join(SUFFIXES)} can be"]
+
+
+def _golden(bundle: Bundle, threads: int) -> list[str]:
+    runner = Runner(threads)
+    try:
+        with tempfile.TemporaryDirectory(prefix="golden-") as work:
+            return golden_problems(bundle, runner, Path(work))
+    finally:
+        runner.close()
+
+
+def _unfit(name: str, problems: list[str]) -> Refusal:
+    return Refusal(f"bundle {name}: {'; '.join(problems)}", Fault.MODEL, "Correct it and try again")
+
+
+def _write_durably(path: Path, text: str) -> None:
+    beside = path.with_name(f".{path.name}.new")
+    with beside.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)

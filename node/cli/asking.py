@@ -1,0 +1,124 @@
+"""Verbs that ask: check, status, show, audit, conformance."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from node.cli.saying import FailedError, add_verb, say, say_json, say_table
+from node.clock import SystemClock
+from node.config import Config
+from node.ledger.opening import Ledger, LedgerNotReadyError, open_ledger
+
+
+def add_verbs(verbs: Any) -> None:  # noqa: ANN401 - argparse keeps the type private
+    """Add check, status, show, audit and conformance."""
+    add_verb(verbs, "check", "is everything that the node needs there? one line each", _check)
+    sub = add_verb(verbs, "status", "what is happening now", _status)
+    sub.add_argument("--json", action="store_true")
+    sub = add_verb(verbs, "show", "everything known of a study, series, instance, job", _show)
+    sub.add_argument("uid")
+    sub.add_argument("--json", action="store_true")
+    sub = add_verb(verbs, "audit", "the audit trail: read it, prove it, hand it over", _audit)
+    sub.add_argument("what", nargs="?", choices=["list", "verify", "export"], default="list")
+    sub.add_argument("--last", type=int, default=50, help="rows to list (0: all)")
+    sub.add_argument("--out", type=Path, help="file to export to, one JSON object a line")
+    add_verb(
+        verbs,
+        "conformance",
+        "the DICOM conformance statement, from the code that negotiates",
+        _conformance,
+        needs_config=False,
+    )
+
+
+def ledger_of(config: Config) -> Ledger:
+    """Open the ledger of a configuration.
+
+    Raises:
+        FailedError: it cannot be opened; the text says what to do.
+    """
+    try:
+        return open_ledger(config.database.url, config.node.data_dir, SystemClock())
+    except LedgerNotReadyError as error:
+        raise FailedError(str(error)) from error
+
+
+def _check(_: argparse.Namespace, config: Config) -> int:
+    from node.cli.checking import check
+
+    bad = 0
+    for name, problem in check(config):
+        say(f"{'ok  ' if not problem else 'BAD '} {name}{': ' + problem if problem else ''}")
+        bad += bool(problem)
+    say(f"{bad} problem(s)" if bad else "everything is there")
+    return 1 if bad else 0
+
+
+def _status(options: argparse.Namespace, config: Config) -> None:
+    status = ledger_of(config).status()
+    if options.json:
+        say_json(status)
+        return
+    for key, value in status.items():
+        if isinstance(value, dict):
+            shown = ", ".join(f"{k} {v}" for k, v in value.items()) or "none"
+        elif isinstance(value, list):
+            shown = f"{len(value)}" if value else "none"
+        else:
+            shown = str(value)
+        say(f"{key.replace('_', ' ')}: {shown}")
+        for one in value if isinstance(value, list) else []:
+            say("  " + "  ".join(f"{k}={v}" for k, v in dict(one).items()))
+
+
+def _show(options: argparse.Namespace, config: Config) -> None:
+    rows = ledger_of(config).timeline(options.uid)
+    if not rows:
+        raise FailedError(f"nothing is known of {options.uid}; is it the right UID?")
+    if options.json:
+        say_json(rows)
+        return
+    for row in rows:
+        detail = row["detail"]
+        shown = "  ".join(f"{key}={_short(value)}" for key, value in detail.items())
+        say(f"{row['at']:%Y-%m-%d %H:%M:%S}  {row['event']:<22}  {shown}")
+
+
+def _short(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _audit(options: argparse.Namespace, config: Config) -> int:
+    ledger = ledger_of(config)
+    if options.what == "verify":
+        verdict = ledger.verify()
+        if verdict.ok:
+            say(f"unbroken: {verdict.rows} rows, the last one's hash is {verdict.head_hash}")
+            return 0
+        say(f"BROKEN at row {verdict.first_broken_seq}: {verdict.why}")
+        return 1
+    if options.what == "export":
+        return _export(ledger, options.out)
+    rows = ledger.last_audit_rows(options.last) if options.last else ledger.audit_rows(0, 10**9)
+    say_table([[r["seq"], f"{r['at']:%Y-%m-%d %H:%M:%S}", r["event"], r["subject"]] for r in rows])
+    return 0
+
+
+def _export(ledger: Ledger, out: Path | None) -> int:
+    if out is None:
+        raise FailedError("say where to: radnode audit export --out FILE")
+    after, written = 0, 0
+    with out.open("x", encoding="utf-8") as file:
+        while rows := ledger.audit_rows(after, 1000):
+            for row in rows:
+                file.write(json.dumps(row, default=str, ensure_ascii=False) + "\n")
+            after, written = rows[-1]["seq"], written + len(rows)
+    say(f"{written} rows written to {out}")
+    return 0
+
+
+def _conformance(_: argparse.Namespace, __: None) -> None:
+    from node.wire.conformance import statement
+
+    say(statement())

@@ -1,0 +1,87 @@
+"""What `radnode check` looks at: one line each, with what to do when it is bad."""
+
+import errno
+import socket
+from collections.abc import Iterator
+
+from node.app import peers_of
+from node.bundles.shelf import Shelf
+from node.clock import SystemClock
+from node.config import Config
+from node.ledger.opening import LedgerNotReadyError, open_ledger
+from node.spool import Spool
+from node.wire import scu
+
+OLDEST_PLAUSIBLE_YEAR = 2026
+"""A clock before the year of this release was lost in a power cut."""
+
+
+def check(config: Config) -> Iterator[tuple[str, str]]:
+    """Yield (what was looked at, the problem or "")."""
+    yield "configuration", ""
+    yield f"data folder {config.node.data_dir}", _disk(config)
+    yield f"port {config.node.port}", _port(config)
+    yield "clock", _clock()
+    yield "database", _database(config)
+    yield from _models(config)
+    for peer in peers_of(config):
+        if peer.port is not None:
+            refusal = scu.echo(peer, config.node.ae_title)
+            yield f"peer {peer.name} answers C-ECHO", str(refusal) if refusal else ""
+
+
+def _disk(config: Config) -> str:
+    try:
+        config.node.data_dir.mkdir(parents=True, exist_ok=True)
+        spool = Spool(config.node.data_dir / "spool")
+        probe = spool.keep_result("check.probe", b"radnode")
+        spool.release(probe)
+    except OSError as error:
+        return f"cannot be written ({error.strerror}); give it to the user that runs radnode"
+    free, least = spool.free_megabytes(), config.node.minimum_free_mb
+    if free < least:
+        return f"{free:.0f} MB free, less than the {least:.0f} MB below which nothing is accepted"
+    return ""
+
+
+def _port(config: Config) -> str:
+    """A port that is taken is fine when it is our own node that took it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((config.node.host, config.node.port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return "" if _answers(config) else "another program has it; choose another port"
+            return f"cannot be opened ({error.strerror})"
+    return ""
+
+
+def _answers(config: Config) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", config.node.port), timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+def _clock() -> str:
+    now = SystemClock().now()
+    if now.year < OLDEST_PLAUSIBLE_YEAR:
+        return f"it says {now:%Y-%m-%d}; set it, results bear this date"
+    return ""
+
+
+def _database(config: Config) -> str:
+    try:
+        ledger = open_ledger(config.database.url, config.node.data_dir, SystemClock())
+    except LedgerNotReadyError as error:
+        return str(error)
+    ledger.close()
+    return ""
+
+
+def _models(config: Config) -> Iterator[tuple[str, str]]:
+    shelf = Shelf(config.models.dir)
+    for name in sorted({route.model for route in config.routes}):
+        yield f"model {name}", "; ".join(shelf.fitness(name))

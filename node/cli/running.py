@@ -1,0 +1,87 @@
+"""Verbs that run: the node itself, the small archive, one folder without a node."""
+
+import argparse
+import os
+import signal
+from pathlib import Path
+from threading import Event as Signal
+from typing import Any
+
+from node import app
+from node.cli.saying import FailedError, add_verb, say
+from node.clock import SystemClock
+from node.config import Config
+from node.ledger.opening import LedgerNotReadyError
+from node.rules.failures import Refusal
+
+
+def add_verbs(verbs: Any) -> None:  # noqa: ANN401 - argparse keeps the type private
+    """Add run, archive and run-once."""
+    sub = add_verb(verbs, "run", "run the node, or only the named legs", _run)
+    sub.add_argument("leg", nargs="*", choices=[*app.LEGS, []], metavar="LEG", default=[])
+    sub = add_verb(
+        verbs,
+        "archive",
+        "a small archive (C-STORE, C-ECHO) to send to",
+        _archive,
+        needs_config=False,
+    )
+    sub.add_argument("folder", type=Path, help="where objects are kept")
+    sub.add_argument("--ae-title", default="ARCHIVE")
+    sub.add_argument("--host", default="127.0.0.1")
+    sub.add_argument("--port", type=int, default=4242)
+    sub = add_verb(
+        verbs, "run-once", "a folder of DICOM in, SEG, SR and preview out: no network", _run_once
+    )
+    sub.add_argument("path", type=Path)
+    sub.add_argument("--model", required=True)
+    sub.add_argument("--out", type=Path, required=True)
+
+
+def _run(options: argparse.Namespace, config: Config) -> int:
+    try:
+        return app.run(config, options.leg, say)
+    except LedgerNotReadyError as error:
+        raise FailedError(str(error)) from error
+    except OSError as error:
+        where = f"{config.node.host}:{config.node.port} or {config.node.data_dir}"
+        raise FailedError(f"cannot use {where}: {error.strerror}") from error
+
+
+def _archive(options: argparse.Namespace, _: None) -> None:
+    from node.wire.archive import Archive
+
+    stop = Signal()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        listener, port = Archive(options.folder).listen(
+            options.ae_title, options.host, options.port
+        )
+    except OSError as error:
+        raise FailedError(f"cannot listen on {options.port}: {error.strerror}") from error
+    say(f"radnode archive ready ae={options.ae_title} port={port}")
+    stop.wait()
+    listener.stop()
+
+
+def _run_once(options: argparse.Namespace, config: Config) -> None:
+    from node.bundles.runner import Runner
+    from node.bundles.shelf import Shelf
+    from node.stages.once import run_once
+
+    shelf = Shelf(config.models.dir)
+    runner = Runner(config.models.threads or os.cpu_count() or 1)
+    try:
+        written = run_once(options.path, options.model, options.out, shelf, runner, SystemClock())
+    except OSError as error:
+        raise FailedError(f"{error.filename}: {error.strerror}") from error
+    finally:
+        runner.close()
+    if isinstance(written, Refusal):
+        raise FailedError(str(written))
+    for path in written.paths:
+        say(str(path))
+    for key in ("volumes_ml", "probabilities", "repairs"):
+        if written.facts.get(key):
+            say(f"{key}: {written.facts[key]}")

@@ -1,0 +1,9 @@
+"""DICOM objects: what comes in becomes plain values, what goes out is built and checked here.
+
+Importing this package quietens pydicom's reading: its warnings quote the values that they complain
+about, and those may be a patient's. What we need of an object we check ourselves.
+"""
+
+from pydicom import config
+
+config.settings.reading_validation_mode = config.IGNORE

@@ -1,0 +1,22 @@
+"""What a model found in a volume, as plain numbers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a model found.
+
+    `labels` is a label map on the grid of the source images: uint8 or uint16
+    [slices, rows, columns], 0 for background; None when the model makes none. `probabilities`
+    goes from a classification's name to 0..1, `seconds` from a step to how long it took, `facts`
+    tells engine, device, precision and the like.
+    """
+
+    labels: np.ndarray | None = None
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)

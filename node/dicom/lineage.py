@@ -1,0 +1,309 @@
+"""What a result takes over from its images, byte for byte, and how it says who made it.
+
+Patient and study are copied as they came, with their character set, and never read on the way: a
+name that we decoded and encoded again might not be the same name. So the library that builds
+results is handed stand-ins that bear no patient at all, and what is inherited is put in last.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta, timezone, tzinfo
+from pathlib import Path
+from typing import cast
+
+import pydicom
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag, Tag
+from pydicom.uid import UID
+from pydicom.valuerep import format_number_as_ds
+
+from node import __version__
+from node.dicom.header import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from node.dicom.reading import text_of
+from node.dicom.volume import Volume
+from node.rules.naming import derived_uid
+from node.rules.nouns import Code, Job, ModelIdentity
+
+MAKER = "radnode"
+RESEARCH_NOTICE = "Research use only - not for diagnosis"
+SERIAL_NUMBER = "none"
+"""Device Serial Number is required in results, and software has none."""
+
+_PATIENT = """
+ReferencedPatientSequence PatientName PatientID IssuerOfPatientID TypeOfPatientID
+IssuerOfPatientIDQualifiersSequence SourcePatientGroupIdentificationSequence
+GroupOfPatientsIdentificationSequence PatientBirthDate PatientBirthTime
+PatientBirthDateInAlternativeCalendar PatientDeathDateInAlternativeCalendar
+PatientAlternativeCalendar PatientSex QualityControlSubject StrainDescription StrainNomenclature
+StrainStockSequence StrainAdditionalInformation StrainCodeSequence GeneticModificationsSequence
+OtherPatientNames OtherPatientIDsSequence ReferencedPatientPhotoSequence EthnicGroup
+EthnicGroupCodeSequence PatientSpeciesDescription PatientSpeciesCodeSequence
+PatientBreedDescription PatientBreedCodeSequence BreedRegistrationSequence ResponsiblePerson
+ResponsiblePersonRole ResponsibleOrganization PatientComments PatientIdentityRemoved
+DeidentificationMethod DeidentificationMethodCodeSequence
+ClinicalTrialSponsorName ClinicalTrialProtocolID ClinicalTrialProtocolName
+IssuerOfClinicalTrialProtocolID OtherClinicalTrialProtocolIDsSequence ClinicalTrialSiteID
+ClinicalTrialSiteName IssuerOfClinicalTrialSiteID ClinicalTrialSubjectID
+IssuerOfClinicalTrialSubjectID ClinicalTrialSubjectReadingID
+IssuerOfClinicalTrialSubjectReadingID ClinicalTrialProtocolEthicsCommitteeName
+ClinicalTrialProtocolEthicsCommitteeApprovalNumber
+"""
+_STUDY = """
+StudyDate StudyTime AccessionNumber IssuerOfAccessionNumberSequence ReferringPhysicianName
+ReferringPhysicianIdentificationSequence ConsultingPhysicianName
+ConsultingPhysicianIdentificationSequence StudyDescription ProcedureCodeSequence
+PhysiciansOfRecord PhysiciansOfRecordIdentificationSequence NameOfPhysiciansReadingStudy
+PhysiciansReadingStudyIdentificationSequence ReferencedStudySequence StudyInstanceUID StudyID
+RequestingService RequestingServiceCodeSequence ReasonForPerformedProcedureCodeSequence
+AdmittingDiagnosesDescription AdmittingDiagnosesCodeSequence PatientAge PatientSize
+PatientSizeCodeSequence PatientBodyMassIndex MeasuredAPDimension MeasuredLateralDimension
+PatientWeight MedicalAlerts Allergies Occupation SmokingStatus AdditionalPatientHistory
+PregnancyStatus LastMenstrualDate PatientSexNeutered ReasonForVisit ReasonForVisitCodeSequence
+AdmissionID IssuerOfAdmissionIDSequence ServiceEpisodeID ServiceEpisodeDescription
+IssuerOfServiceEpisodeIDSequence PatientState ClinicalTrialTimePointID
+ClinicalTrialTimePointDescription LongitudinalTemporalOffsetFromEvent
+LongitudinalTemporalEventType ClinicalTrialTimePointTypeCodeSequence
+IssuerOfClinicalTrialTimePointID ConsentForClinicalTrialUseSequence
+"""
+INHERITED: tuple[str, ...] = (
+    *_PATIENT.split(),
+    *_STUDY.split(),
+    "SpecificCharacterSet",
+    "TimezoneOffsetFromUTC",
+    "InstitutionName",
+)
+"""Patient, Clinical Trial and Study modules (PS3.3 C.7.1, C.7.2), and what reads them."""
+IMAGE_INHERITED: tuple[str, ...] = ("RequestAttributesSequence", "BodyPartExamined", "Laterality")
+"""What images take over besides (PS3.3 C.7.3.1); reports have no such attributes."""
+
+_EMPTY_IF_ABSENT = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+    "StudyID",
+)
+_EQUIPMENT = (
+    "Manufacturer",
+    "InstitutionName",
+    "StationName",
+    "ManufacturerModelName",
+    "DeviceSerialNumber",
+    "SoftwareVersions",
+)
+_VERBATIM = frozenset(
+    (
+        *("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT"),
+        *("PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"),
+    )
+)
+"""Value representations that are written as characters, whatever the byte order."""
+_STAND_IN = (
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "FrameOfReferenceUID",
+    "Modality",
+    "Rows",
+    "Columns",
+    "LossyImageCompression",
+    "LossyImageCompressionRatio",
+    "LossyImageCompressionMethod",
+)
+
+
+def plain_ascii(text: str, longest: int = 64) -> str:
+    """Make our own text fit beside any character set: ASCII, and no longer than its VR allows."""
+    return text.encode("ascii", "replace").decode("ascii").replace("\\", "/")[:longest]
+
+
+def stand_ins(volume: Volume) -> list[Dataset]:
+    """Make headers that place each slice but bear no patient, for the library that builds results.
+
+    The numbers are written anew, so that what a scanner wrote badly is written well.
+    """
+    return [_stand_in(source, volume) for source in volume.sources]
+
+
+def _stand_in(source: Dataset, volume: Volume) -> Dataset:
+    made = Dataset()
+    for keyword in _STAND_IN:
+        if text_of(source, keyword):
+            setattr(made, keyword, source.get(keyword))
+    for keyword in _EMPTY_IF_ABSENT:
+        setattr(made, keyword, "")
+    first = volume.sources[0]
+    made.ImagePositionPatient = _ds(source.ImagePositionPatient)
+    made.ImageOrientationPatient = _ds(first.ImageOrientationPatient)
+    made.PixelSpacing = _ds(volume.spacing_mm[1:])
+    made.SliceThickness = _ds([source.get("SliceThickness") or volume.spacing_mm[0]])[0]
+    made.SpacingBetweenSlices = _ds([volume.spacing_mm[0]])[0]
+    made.PositionReferenceIndicator = text_of(source, "PositionReferenceIndicator")
+    return made
+
+
+def _ds(numbers: Iterable[float]) -> list[str]:
+    return [format_number_as_ds(float(number)) for number in numbers]
+
+
+def series_number(model: ModelIdentity, kind: str) -> int:
+    """Give a series number that sorts last: 9000 to 9998 for images, the next one for reports."""
+    base = 9000 + 2 * (sum(model.name.encode()) % 500)
+    return base + (1 if kind == "SR" else 0)
+
+
+def series_description(model: ModelIdentity) -> str:
+    """Name a series of results after its model: at most 64 characters."""
+    end = " RESEARCH" if model.intended_use == "research" else ""
+    return plain_ascii(f"AI {model.name} {model.version}", 64 - len(end)) + end
+
+
+def software_versions(model: ModelIdentity) -> list[str]:
+    """Give node, model and bundle hash (64 hexadecimal digits, all that LO holds)."""
+    return [
+        f"radnode {__version__}",
+        plain_ascii(f"{model.name} {model.version}"),
+        plain_ascii(model.bundle_hash),
+    ]
+
+
+def complete(made: Dataset, volume: Volume, model: ModelIdentity, job: Job) -> None:
+    """Put in what the result inherits, who made it and when: the same on every try.
+
+    The source is read anew from its file, since values that anybody has looked at are decoded.
+    After this, reading a text value of `made` may change how it is written: write first.
+
+    Raises:
+        OSError: the first image's file cannot be read.
+    """
+    source = read_source(volume.paths[0])
+    is_image = "Rows" in made
+    _inherit(made, source, (*INHERITED, *(IMAGE_INHERITED if is_image else ())))
+    _date(made, _local(job.settled_at, source))
+    made.ContentQualification = "RESEARCH" if model.intended_use == "research" else "PRODUCT"
+    made.ContributingEquipmentSequence = Sequence(_contributors(source, model, job))
+    _settle_dimensions(made)
+    _pad_with_zero(made)
+    made.file_meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
+    made.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
+
+
+def read_source(path: Path) -> Dataset:
+    """Read a header whose values nobody has decoded yet."""
+    return pydicom.dcmread(path, stop_before_pixels=True)
+
+
+def _inherit(made: Dataset, source: Dataset, keywords: Iterable[str]) -> None:
+    for keyword in keywords:
+        if keyword in made:
+            del made[keyword]
+        _copy(made, source, _tag(keyword))
+    for keyword in _EMPTY_IF_ABSENT:
+        if keyword not in made:
+            setattr(made, keyword, "")
+
+
+def _tag(keyword: str) -> BaseTag:
+    tag = tag_for_keyword(keyword)
+    assert tag is not None, keyword  # noqa: S101 - our own tables
+    return Tag(tag)
+
+
+def _copy(made: Dataset, source: Dataset, tag: BaseTag) -> None:
+    """Copy one element; text keeps its bytes, sequences are copied item by item."""
+    if tag not in source:
+        return
+    element = cast("DataElement | RawDataElement", source.get_item(tag))
+    vr = dictionary_VR(tag)
+    if vr == "SQ":
+        made.add_new(tag, "SQ", Sequence([_copied(item) for item in source[tag].value or []]))
+    elif isinstance(element, RawDataElement) and vr in _VERBATIM:
+        value = element.value or b""
+        value += (b"\0" if vr == "UI" else b" ") * (len(value) % 2)
+        made[tag] = RawDataElement(tag, vr, len(value), value, 0, False, True)  # noqa: FBT003
+    else:
+        made[tag] = source[tag]
+
+
+def _copied(item: Dataset) -> Dataset:
+    made = Dataset()
+    for tag in item.keys():  # noqa: SIM118 - iterating would decode
+        if not tag.is_private and tag.element != 0:
+            _copy(made, item, tag)
+    return made
+
+
+def _local(moment: datetime, source: Dataset) -> datetime:
+    """Give a moment in the images' own time zone, else in the machine's (PS3.3 C.12.1.1.8)."""
+    return moment.astimezone(_zone(text_of(source, "TimezoneOffsetFromUTC")))
+
+
+def _zone(offset: str) -> tzinfo | None:
+    if len(offset) != 5 or offset[0] not in "+-" or not offset[1:].isdigit():
+        return None
+    ahead = timedelta(hours=int(offset[1:3]), minutes=int(offset[3:5]))
+    if ahead > timedelta(hours=14):
+        return None
+    return timezone(-ahead if offset[0] == "-" else ahead)
+
+
+def _date(made: Dataset, moment: datetime) -> None:
+    for what in ("InstanceCreation", "Content", "Series"):
+        setattr(made, f"{what}Date", moment.strftime("%Y%m%d"))
+        setattr(made, f"{what}Time", moment.strftime("%H%M%S.%f"))
+
+
+def _contributors(source: Dataset, model: ModelIdentity, job: Job) -> list[Dataset]:
+    """Name the scanner and ourselves (PS3.3 C.12.1.1.5)."""
+    scanner = Dataset()
+    for keyword in _EQUIPMENT:
+        _copy(scanner, source, _tag(keyword))
+    scanner.PurposeOfReferenceCodeSequence = [coded(Code("109101", "DCM", "Acquisition Equipment"))]
+    notice = f". {RESEARCH_NOTICE}" if model.intended_use == "research" else ""
+    ours = Dataset()
+    ours.Manufacturer = MAKER
+    ours.ManufacturerModelName = MAKER
+    ours.SoftwareVersions = software_versions(model)
+    ours.ContributionDateTime = _local(job.settled_at, source).strftime("%Y%m%d%H%M%S.%f%z")
+    ours.ContributionDescription = plain_ascii(
+        f"AI inference with {model.name} {model.version}, "
+        f"bundle sha256:{model.bundle_hash}{notice}",
+        1024,
+    )
+    ours.PurposeOfReferenceCodeSequence = [coded(Code("109102", "DCM", "Processing Equipment"))]
+    named = text_of(source, "Manufacturer")
+    return [scanner, ours] if named else [ours]
+
+
+def coded(code: Code) -> Dataset:
+    """Make an item of a code sequence (PS3.3 8.8)."""
+    item = Dataset()
+    item.CodeValue = code.value
+    item.CodingSchemeDesignator = code.scheme
+    item.CodeMeaning = plain_ascii(code.meaning)
+    return item
+
+
+def _settle_dimensions(made: Dataset) -> None:
+    """Replace the random Dimension Organization UID by one that is the same on every try."""
+    if "DimensionOrganizationSequence" not in made:
+        return
+    uid = derived_uid("dimensions", made.SOPInstanceUID)
+    for item in (*made.DimensionOrganizationSequence, *made.get("DimensionIndexSequence", ())):
+        item.DimensionOrganizationUID = uid
+
+
+def _pad_with_zero(made: Dataset) -> None:
+    """End packed pixels of odd length with a zero byte (PS3.5 8.1.1)."""
+    if made.get("BitsAllocated") != 1:
+        return
+    bits = int(made.NumberOfFrames) * made.Rows * made.Columns
+    size = (bits + 7) // 8
+    made.PixelData = bytes(made.PixelData[:size]) + b"\0" * (size % 2)

@@ -1,0 +1,91 @@
+"""Takes single values out of headers, patiently: what cannot be read counts as absent."""
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from node.dicom.geometry import Plane
+
+
+def text_of(header: Dataset, keyword: str) -> str:
+    """Give a value as text, "" when it is absent or empty; several values joined by backslash."""
+    value = header.get(keyword)
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value.strip()
+    try:
+        return "\\".join(str(part) for part in value)
+    except TypeError:  # a single value that is not text
+        return str(value).strip()
+
+
+def values_of(header: Dataset, keyword: str) -> tuple[str, ...]:
+    """Give the values of a text element, none when it is absent."""
+    joined = text_of(header, keyword)
+    return tuple(joined.split("\\")) if joined else ()
+
+
+def numbers_of(header: Dataset, keyword: str, count: int) -> np.ndarray | None:
+    """Give exactly so many finite numbers as float64; None when they are not there."""
+    try:
+        value = header.get(keyword)
+        numbers = np.atleast_1d(np.array(value, dtype=np.float64))
+    except (ValueError, TypeError, OverflowError):
+        return None
+    if numbers.shape != (count,) or not np.all(np.isfinite(numbers)):
+        return None
+    return numbers
+
+
+def number_of(header: Dataset, keyword: str) -> float | None:
+    """Give one finite number, or None."""
+    numbers = numbers_of(header, keyword, 1)
+    return None if numbers is None else float(numbers[0])
+
+
+def plane_of(header: Dataset) -> Plane | str:
+    """Give where a slice lies, or say which attribute is missing or no number (PS3.3 C.7.6.2)."""
+    wanted = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6, "PixelSpacing": 2}
+    found = {}
+    for keyword, count in wanted.items():
+        numbers = numbers_of(header, keyword, count)
+        if numbers is None:
+            return f"{keyword} is missing, or is not {count} numbers"
+        found[keyword] = numbers
+    spacing = found["PixelSpacing"]
+    if np.any(spacing <= 0):
+        return "PixelSpacing is not positive"
+    cosines = found["ImageOrientationPatient"]
+    return Plane(
+        found["ImagePositionPatient"],
+        cosines[:3],
+        cosines[3:],
+        float(spacing[0]),
+        float(spacing[1]),
+    )
+
+
+def padding_of(header: Dataset) -> tuple[int, int] | None:
+    """Give the stored values, lowest and highest, that are padding and no measurement.
+
+    PixelPaddingValue and PixelPaddingRangeLimit (PS3.3 C.7.5.1.1.2) are signed or not as the
+    pixels are, whatever their own value representation says.
+    """
+    one = _stored_value(header, "PixelPaddingValue")
+    if one is None:
+        return None
+    other = _stored_value(header, "PixelPaddingRangeLimit")
+    other = one if other is None else other
+    return min(one, other), max(one, other)
+
+
+def _stored_value(header: Dataset, keyword: str) -> int | None:
+    value = header.get(keyword)
+    if isinstance(value, bytes):  # implicit VR: "US or SS", not yet decided
+        value = int.from_bytes(value[:2], "little") if value else None
+    if not isinstance(value, int):
+        return None
+    signed = header.get("PixelRepresentation") == 1
+    bits = int(header.get("BitsAllocated", 16))
+    value %= 1 << bits
+    return value - (1 << bits) if signed and value >= 1 << (bits - 1) else value

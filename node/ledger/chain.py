@@ -1,0 +1,123 @@
+"""The audit trail: rows chained by hashes, so that a change of any of them shows.
+
+Each row bears a sha256 over all its other fields, one of which is the hash of the row before. Who
+alters, removes or reorders rows must recompute every later hash, and then the last hash no longer
+is the one that somebody wrote down elsewhere (`radnode audit verify` prints it for that purpose:
+rows cut off at the end show only against such a note). The database itself refuses UPDATE and
+DELETE by triggers, which stops mistakes, not somebody who owns the database.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Text, insert, select, type_coerce
+
+from node.ledger.columns import canonical, instant, storable
+from node.ledger.schema import audit
+from node.rules.events import Event
+
+FIRST_HASH = "0" * 64
+LONGEST_UID = 128
+"""Characters kept of a name that a peer gave us; a legal UID has at most 64 (PS3.5 9.1)."""
+
+_REFERENCES = ("study_uid", "series_uid", "sop_uid", "job_id", "delivery_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Concerns:
+    """What an event concerns: the names under which a timeline finds it."""
+
+    study_uid: str | None = None
+    series_uid: str | None = None
+    sop_uid: str | None = None
+    job_id: str | None = None
+    delivery_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One audit row to be: what happened, to what, when, and the rest."""
+
+    at: datetime
+    event: Event
+    subject: str
+    concerns: Concerns = Concerns()
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether the chain is whole; if not, the first row that breaks it, and why."""
+
+    ok: bool
+    rows: int
+    head_hash: str
+    first_broken_seq: int | None = None
+    why: str = ""
+
+
+def append(connection: Connection, notes: Sequence[Note]) -> None:
+    """Add rows at the end of the chain; the caller's transaction must be the only one writing."""
+    if not notes:
+        return
+    newest = select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
+    head = connection.execute(newest).first()
+    seq, previous = (head.seq, head.hash) if head is not None else (0, FIRST_HASH)
+    rows = []
+    for note in notes:
+        seq += 1
+        row = _row(seq, previous, note)
+        previous = str(row["hash"])
+        rows.append(row)
+    connection.execute(insert(audit), rows)
+
+
+def verify(connection: Connection) -> Verdict:
+    """Recompute the chain from the first row to the last; reads row by row, however many."""
+    columns = [type_coerce(c, Text) if c.name == "at" else c for c in audit.c]
+    query = select(*columns).order_by(audit.c.seq).execution_options(yield_per=1000)
+    count, previous = 0, FIRST_HASH
+    for row in connection.execute(query).mappings():
+        why = _fault(count + 1, previous, row)
+        if why:
+            return Verdict(
+                ok=False, rows=count, head_hash=previous, first_broken_seq=count + 1, why=why
+            )
+        count, previous = count + 1, row["hash"]
+    return Verdict(ok=True, rows=count, head_hash=previous)
+
+
+def digest(fields: Iterable[object]) -> str:
+    """Hash a row's fields, in the order of the table's columns without the hash itself."""
+    return hashlib.sha256(canonical(list(fields)).encode()).hexdigest()
+
+
+def _row(seq: int, previous: str, note: Note) -> dict[str, object]:
+    row: dict[str, object] = {
+        "seq": seq,
+        "at": note.at,
+        "event": str(note.event),
+        "subject": storable(note.subject),
+    }
+    for name in _REFERENCES:
+        value = getattr(note.concerns, name)
+        row[name] = None if value is None else storable(value)[:LONGEST_UID]
+    row["detail"] = canonical(note.detail)
+    row["previous_hash"] = previous
+    row["hash"] = digest([seq, instant(note.at), *list(row.values())[2:]])
+    return row
+
+
+def _fault(expected: int, previous: str, row: Mapping[Any, Any]) -> str:
+    if row["seq"] != expected:
+        return f"row {expected} is missing"
+    if row["previous_hash"] != previous:
+        return f"row {expected} does not continue the row before it"
+    at = row["at"] if isinstance(row["at"], str) else instant(row["at"])
+    fields = [at if name == "at" else value for name, value in row.items() if name != "hash"]
+    if digest(fields) != row["hash"]:
+        return f"row {expected} was altered after it was written"
+    return ""

@@ -1,0 +1,112 @@
+"""How a moment, a text and a structure lie in a column, the same in SQLite and PostgreSQL."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import DateTime, Dialect, Text
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+
+def canonical(value: object) -> str:
+    """Write a value as JSON, the same text every time: sorted keys, no spaces, pure ASCII.
+
+    What JSON has no word for (a UID object, NaN) becomes text.
+    """
+    try:
+        return _dumps(value)
+    except ValueError:  # NaN or infinity, which JSON does not know
+        return _dumps(_finite(value))
+
+
+def instant(moment: datetime) -> str:
+    """Write a moment as fixed-width ISO 8601 in UTC, so that its texts sort as the moments do.
+
+    Raises:
+        ValueError: the moment bears no time zone.
+    """
+    if moment.tzinfo is None:
+        raise ValueError("a moment without a time zone cannot be kept")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def storable(text: str) -> str:
+    """Replace what a database cannot hold in a text: NUL and lone surrogates.
+
+    A peer may send either; a fact that cannot be written would hold up all that come after it.
+    """
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment in UTC with microseconds: ISO text in SQLite, timestamptz in PostgreSQL."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Choose the column's type."""
+        kind = Text() if dialect.name == "sqlite" else DateTime(timezone=True)
+        return dialect.type_descriptor(kind)
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:  # noqa: ANN401
+        """Turn a moment into what the database keeps."""
+        if value is None:
+            return None
+        text = instant(value)
+        return text if dialect.name == "sqlite" else value.astimezone(UTC)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ANN401
+        """Turn what the database kept into a moment in UTC."""
+        if value is None:
+            return None
+        moment = datetime.fromisoformat(value) if dialect.name == "sqlite" else value
+        return moment.astimezone(UTC)
+
+
+class Plain(TypeDecorator[str]):
+    """A text that either database can hold, whatever a peer has put into it."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Replace what cannot be held."""
+        return None if value is None else storable(value)
+
+
+class Structure(TypeDecorator[Any]):
+    """A mapping or a list, as canonical JSON text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ANN401, ARG002
+        """Write it as text."""
+        return None if value is None else canonical(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ANN401, ARG002
+        """Read it back; lists come back as lists."""
+        return None if value is None else json.loads(value)
+
+
+def _dumps(value: object) -> str:
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_spelled
+    )
+
+
+def _spelled(value: object) -> object:
+    return dict(value) if isinstance(value, Mapping) else str(value)
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): _finite(one) for key, one in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [_finite(one) for one in value]
+    return value

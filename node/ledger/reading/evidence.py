@@ -1,0 +1,118 @@
+"""What is known of images and series: for settling, for building volumes, for the sweep."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from node.ledger.reading.releasing import releasable
+from node.ledger.rows import attributes_of, instance_of
+from node.ledger.schema import association, conflict, feeding, instance, series
+from node.ledger.transactions import Transactions, chunks
+from node.rules import naming
+from node.rules.nouns import Instance, SeriesEvidence
+
+
+class Evidence(Transactions):
+    """Questions about what was received."""
+
+    def open_series(self) -> list[SeriesEvidence]:
+        """Give every series that has not settled, the one longest without an image first."""
+        is_open = series.c.state == "open"
+        with self._reading() as connection:
+            query = select(series).where(is_open).order_by(series.c.last_received)
+            rows = connection.execute(query).mappings().all()
+            fed = _feeders(connection, is_open) if rows else {}
+        return [_evidence(row, fed.get(row["series_instance_uid"], {})) for row in rows]
+
+    def instances_of(self, series_uid: str, edition: int) -> list[Instance]:
+        """Give the images of a series up to an edition, by UID; `attributes` are the series'."""
+        with self._reading() as connection:
+            of = select(series.c.attributes).where(series.c.series_instance_uid == series_uid)
+            attributes = attributes_of(connection.scalar(of) or {})
+            query = select(instance).where(*_up_to(series_uid, edition))
+            rows = connection.execute(query.order_by(instance.c.sop_instance_uid)).mappings()
+            return [instance_of(row, attributes) for row in rows]
+
+    def evidence_of(self, series_uid: str, edition: int) -> str:
+        """Digest the images of a series up to an edition (`rules.naming.evidence_digest`)."""
+        with self._reading() as connection:
+            query = select(instance.c.sop_instance_uid, instance.c.sha256)
+            rows = connection.execute(query.where(*_up_to(series_uid, edition)))
+            return naming.evidence_digest((row[0], row[1]) for row in rows)
+
+    def missing_from_ledger(self, names: Iterable[str]) -> list[str]:
+        """Give those file names that no image has: a crash came before their row."""
+        missing: list[str] = []
+        with self._reading() as connection:
+            for some in chunks(names):
+                known: set[str] = set()
+                for table in (instance, conflict):
+                    query = select(table.c.spool_name).where(table.c.spool_name.in_(some))
+                    known.update(connection.scalars(query))
+                missing.extend(name for name in some if name not in known)
+        return missing
+
+    def releasable(self, kind: str, before: datetime) -> list[tuple[str, list[str]]]:
+        """Give the files that nobody needs any more, by series.
+
+        Args:
+            kind: "instances" or "results".
+            before: only what was received, or made, before this.
+
+        Returns:
+            Pairs of Series Instance UID (for results: of the images) and names in the spool, of
+            series that are settled and whose jobs and deliveries are all final.
+        """
+        with self._reading() as connection:
+            return releasable(connection, kind, before)
+
+
+def _up_to(series_uid: str, edition: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return instance.c.series_instance_uid == series_uid, instance.c.edition <= edition
+
+
+def _feeders(
+    connection: Connection, is_open: ColumnElement[bool]
+) -> dict[str, dict[str, tuple[int, datetime | None]]]:
+    """For each open series, its associations by outcome: how many, and when the last one ended."""
+    query = (
+        select(
+            feeding.c.series_instance_uid,
+            association.c.outcome,
+            func.count(),
+            func.max(association.c.closed_at),
+        )
+        .join(association, association.c.association == feeding.c.association)
+        .join(series, series.c.series_instance_uid == feeding.c.series_instance_uid)
+        .where(is_open)
+        .group_by(feeding.c.series_instance_uid, association.c.outcome)
+    )
+    found: dict[str, dict[str, tuple[int, datetime | None]]] = {}
+    for uid, outcome, count, last in connection.execute(query):
+        found.setdefault(uid, {})[outcome] = (count, last)
+    return found
+
+
+def _evidence(
+    row: Mapping[Any, Any], fed: Mapping[str, tuple[int, datetime | None]]
+) -> SeriesEvidence:
+    ends = [
+        (last, outcome != "released", outcome)
+        for outcome, (_, last) in fed.items()
+        if last is not None
+    ]
+    last_closed, _, how = max(ends, default=(None, False, "released"))
+    return SeriesEvidence(
+        series_instance_uid=row["series_instance_uid"],
+        study_instance_uid=row["study_instance_uid"],
+        edition=row["edition"],
+        instances=row["instances"],
+        first_received=row["first_received"],
+        last_received=row["last_received"],
+        open_associations=fed.get("open", (0, None))[0],
+        last_closed=last_closed,
+        aborted=how in ("aborted", "lost"),
+        attributes=attributes_of(row["attributes"]),
+    )

@@ -1,0 +1,1 @@
+"""What may be written down, one file a leg: one verb, one transaction, the row and its event."""

@@ -1,0 +1,223 @@
+"""Writes down what becomes of a job: claimed, put off, refused, failed, finished with results."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, insert, select, update
+
+from node.ledger.rows import Row, job_concerns, job_of
+from node.ledger.schema import job as table
+from node.ledger.schema import result as results
+from node.ledger.transactions import LeaseLostError, Page, Transactions
+from node.ledger.writing.owing import owe
+from node.rules import states
+from node.rules.events import Event
+from node.rules.nouns import Job, Result
+
+FREE: Mapping[str, None] = {"worker": None, "lease_until": None}
+"""The columns of a job that nobody holds."""
+
+
+class Inferring(Transactions):
+    """Verbs of the infer leg."""
+
+    def claim_job(
+        self, worker: str, lease_seconds: float, models: Sequence[str] | None = None
+    ) -> Job | None:
+        """Take the oldest job that waits and whose time has come, under a lease.
+
+        Args:
+            worker: who takes it, unique among all processes of the node.
+            lease_seconds: for how long, unless extended.
+            models: only jobs of these models; any when None.
+
+        Returns:
+            The job, its `attempts` counting this one; None when there is nothing to do.
+        """
+        with self._reading() as connection:  # asked every second: do not queue up for nothing
+            due = _due(self._clock.now(), models)
+            if connection.execute(select(table.c.job_id).where(*due).limit(1)).first() is None:
+                return None
+        with self._writing() as page:
+            due = _due(page.now, models)
+            oldest = select(table).where(*due).order_by(table.c.created_at, table.c.job_id)
+            row = page.connection.execute(oldest.limit(1)).mappings().first()
+            if row is None:
+                return None
+            values = {
+                "attempts": row["attempts"] + 1,
+                "worker": worker,
+                "lease_until": page.now + timedelta(seconds=lease_seconds),
+            }
+            told = {"worker": worker, "attempts": values["attempts"]}
+            _move(page, row, Event.JOB_CLAIMED, values, told)
+            return job_of({**row, **values})
+
+    def extend_lease(self, job_id: str, worker: str, lease_seconds: float) -> bool:
+        """Hold a job for longer; False when it is no longer held by this worker."""
+        with self._writing() as page:
+            later = (
+                update(table)
+                .where(
+                    table.c.job_id == job_id,
+                    table.c.state == "running",
+                    table.c.worker == worker,
+                )
+                .values(lease_until=page.now + timedelta(seconds=lease_seconds))
+            )
+            return page.connection.execute(later).rowcount == 1
+
+    def jobs_lapsed(self) -> list[str]:
+        """Put back every job whose lease has run out, and give their names."""
+        with self._reading() as connection:
+            lapsed = _lapsed(self._clock.now())
+            if connection.execute(select(table.c.job_id).where(*lapsed).limit(1)).first() is None:
+                return []
+        with self._writing() as page:
+            query = select(table).where(*_lapsed(page.now)).order_by(table.c.created_at)
+            rows = page.connection.execute(query).mappings().all()
+            for row in rows:
+                told = {"worker": row["worker"], "attempts": row["attempts"]}
+                _move(page, row, Event.JOB_LAPSED, {**FREE, "not_before": page.now}, told)
+            return [row["job_id"] for row in rows]
+
+    def job_retried(
+        self, job_id: str, worker: str | None, reason: str, not_before: datetime
+    ) -> None:
+        """Put a job back to wait until `not_before`.
+
+        `worker` is who holds it, or None when a person puts back one that was refused or failed.
+
+        Raises:
+            LeaseLostError: the worker does not hold the job.
+            ForbiddenTransitionError: nobody holds it, and it was neither refused nor failed.
+        """
+        with self._writing() as page:
+            row = _ended(page, job_id) if worker is None else _held(page, job_id, worker)
+            values = {**FREE, "not_before": not_before, "reason": reason, "finished_at": None}
+            told = {"worker": worker, "reason": reason, "not_before": not_before.isoformat()}
+            _move(page, row, Event.JOB_RETRIED, values, told)
+
+    def job_refused(self, job_id: str, worker: str, reason: str, advice: str) -> None:
+        """Note that the model cannot use the series.
+
+        Raises:
+            LeaseLostError: the worker does not hold the job.
+        """
+        self._end(job_id, worker, Event.JOB_REFUSED, reason, advice)
+
+    def job_failed(self, job_id: str, worker: str, reason: str, advice: str) -> None:
+        """Note that the job was tried as often as allowed.
+
+        Raises:
+            LeaseLostError: the worker does not hold the job.
+        """
+        self._end(job_id, worker, Event.JOB_FAILED, reason, advice)
+
+    def job_finished(
+        self,
+        job_id: str,
+        worker: str,
+        results: Sequence[Result],
+        destinations: Sequence[str],
+        findings: Mapping[str, object],
+    ) -> None:
+        """Note results that are safe in the spool, and owe them to every destination.
+
+        Args:
+            job_id: the job.
+            worker: who holds it.
+            results: what it made; a PREVIEW is kept and never sent.
+            destinations: names of peers.
+            findings: what the model found, without anything of the patient.
+
+        Raises:
+            LeaseLostError: the worker does not hold the job.
+            ResultChangedError: a result exists already under the same UID with other bytes.
+        """
+        with self._writing() as page:
+            row = _held(page, job_id, worker)
+            values = {**FREE, "finished_at": page.now, "findings": dict(findings), "reason": None}
+            made = [
+                {"kind": r.kind, "sop": r.sop_instance_uid, "sha256": r.sha256} for r in results
+            ]
+            told = {"worker": worker, "results": made, "findings": dict(findings)}
+            _move(page, row, Event.JOB_FINISHED, values, told)
+            for one in results:
+                _keep(page, row, one)
+                if one.kind != "PREVIEW":
+                    owe(page, row, one, destinations)
+
+    def _end(self, job_id: str, worker: str, event: Event, reason: str, advice: str) -> None:
+        with self._writing() as page:
+            row = _held(page, job_id, worker)
+            values = {**FREE, "finished_at": page.now, "reason": reason, "advice": advice}
+            told = {"worker": worker, "reason": reason, "advice": advice or None}
+            _move(page, row, event, values, told)
+
+
+class ResultChangedError(Exception):
+    """A result came out different under the same UID: it must never be sent as if it were it."""
+
+
+def _due(now: datetime, models: Sequence[str] | None) -> list[ColumnElement[bool]]:
+    due = [table.c.state == "waiting", table.c.not_before <= now]
+    return due if models is None else [*due, table.c.model.in_(list(models))]
+
+
+def _lapsed(now: datetime) -> list[ColumnElement[bool]]:
+    return [table.c.state == "running", table.c.lease_until <= now]
+
+
+def _held(page: Page, job_id: str, worker: str) -> Row:
+    query = select(table).where(
+        table.c.job_id == job_id, table.c.state == "running", table.c.worker == worker
+    )
+    row = page.connection.execute(query).mappings().first()
+    if row is None:
+        raise LeaseLostError(f"job {job_id} is not held by {worker}; leave it to who holds it")
+    return row
+
+
+def _ended(page: Page, job_id: str) -> Row:
+    query = select(table).where(table.c.job_id == job_id)
+    row = page.connection.execute(query).mappings().first()
+    if row is None or row["state"] == "running":  # somebody is at it: not for a person to take
+        state = row["state"] if row else ""
+        raise states.ForbiddenTransitionError(f"a job that is {state or 'unknown'} is not retried")
+    return row
+
+
+def _move(
+    page: Page, row: Row, event: Event, values: Mapping[str, Any], told: Mapping[str, object]
+) -> None:
+    state = states.after("job", row["state"], event)
+    change = update(table).where(table.c.job_id == row["job_id"]).values(state=state, **values)
+    page.connection.execute(change)
+    page.note(event, f"job {row['job_id']}", job_concerns(row), told)
+
+
+def _keep(page: Page, row: Row, one: Result) -> None:
+    query = select(results.c.sha256).where(results.c.sop_instance_uid == one.sop_instance_uid)
+    known = page.connection.execute(query).first()
+    if known is None:
+        values = {
+            "sop_instance_uid": one.sop_instance_uid,
+            "job_id": row["job_id"],
+            "sop_class_uid": one.sop_class_uid,
+            "series_instance_uid": one.series_instance_uid,
+            "transfer_syntax_uid": one.transfer_syntax_uid,
+            "kind": one.kind,
+            "spool_name": one.spool_name,
+            "sha256": one.sha256,
+            "size": one.size,
+            "predecessor": one.predecessor,
+            "made_at": page.now,
+        }
+        page.connection.execute(insert(results), values)
+    elif known.sha256 != one.sha256:
+        raise ResultChangedError(
+            f"result {one.sop_instance_uid} exists already with other bytes; "
+            "the model is not deterministic, or its bundle changed under the same hash"
+        )

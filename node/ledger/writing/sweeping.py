@@ -1,0 +1,101 @@
+"""Writes down what a person puts back to be tried again, and which bytes were let go."""
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Table, select, update
+
+from node.ledger.chain import Concerns
+from node.ledger.finding import Found, find
+from node.ledger.rows import job_concerns
+from node.ledger.schema import conflict, instance, result, series
+from node.ledger.schema import delivery as deliveries
+from node.ledger.schema import job as jobs
+from node.ledger.transactions import Page, Transactions, chunks
+from node.ledger.writing.inferring import FREE
+from node.ledger.writing.owing import move, rows_of
+from node.rules import states
+from node.rules.events import Event
+
+KINDS: Mapping[str, Sequence[Table]] = {"instances": (instance, conflict), "results": (result,)}
+"""What bytes there are to be let go, and the tables that know of them."""
+
+
+class Sweeping(Transactions):
+    """Verbs of a person who wants something again, and of the sweep leg."""
+
+    def retry(self, uid: str, by: str) -> list[str]:
+        """Put back what failed or was refused, with all its attempts before it.
+
+        Args:
+            uid: of a study, a series, a job, a result (its SOP or series UID) or a delivery.
+            by: who asked for it.
+
+        Returns:
+            What was put back, as "job NAME" and "delivery NAME"; nothing if nothing had failed.
+        """
+        with self._writing() as page:
+            found = find(page.connection, uid)
+            return [*_retry_jobs(page, found, by), *_retry_deliveries(page, found, by)]
+
+    def bytes_released(self, kind: str, series_uid: str, names: Sequence[str]) -> None:
+        """Note that files are about to be let go; their facts stay.
+
+        Args:
+            kind: "instances" or "results".
+            series_uid: the series of the images, for results the one that they were made of.
+            names: of the files in the spool.
+
+        Raises:
+            ValueError: there is no such kind.
+        """
+        if kind not in KINDS:
+            raise ValueError(f"bytes are of {' or '.join(KINDS)}, not of {kind}")
+        with self._writing() as page:
+            count = 0
+            for table in KINDS[kind]:
+                for some in chunks(names):
+                    kept = (table.c.spool_name.in_(some), table.c.released_at.is_(None))
+                    gone = update(table).where(*kept).values(released_at=page.now)
+                    count += page.connection.execute(gone).rowcount
+            if not count:
+                return
+            of = select(series.c.study_instance_uid).where(
+                series.c.series_instance_uid == series_uid
+            )
+            concerns = Concerns(study_uid=page.connection.scalar(of), series_uid=series_uid)
+            told = {"kind": kind, "files": count}
+            page.note(Event.BYTES_RELEASED, f"series {series_uid}", concerns, told)
+
+
+def _retry_jobs(page: Page, found: Found, by: str) -> list[str]:
+    put_back = []
+    for some in chunks(found.jobs if found.kind not in ("result", "delivery") else ()):
+        ended = jobs.c.state.in_(("refused", "failed"))
+        query = select(jobs).where(jobs.c.job_id.in_(some), ended).order_by(jobs.c.created_at)
+        for row in page.connection.execute(query).mappings().all():
+            state = states.after("job", row["state"], Event.JOB_RETRIED)
+            change = update(jobs).where(jobs.c.job_id == row["job_id"])
+            values = {"state": state, "attempts": 0, "not_before": page.now, "finished_at": None}
+            page.connection.execute(change.values(**values, **FREE, reason=None, advice=None))
+            subject = f"job {row['job_id']}"
+            page.note(Event.JOB_RETRIED, subject, job_concerns(row), {"by": by})
+            put_back.append(subject)
+    return put_back
+
+
+def _retry_deliveries(page: Page, found: Found, by: str) -> list[str]:
+    put_back = []
+    for some in chunks(found.deliveries):
+        for row in rows_of(
+            page, deliveries.c.delivery_id.in_(some), deliveries.c.state == "failed"
+        ):
+            values = {
+                "attempts": 0,
+                "not_before": page.now,
+                "queued_at": page.now,
+                "finished_at": None,
+                "reason": None,
+            }
+            move(page, row, Event.DELIVERY_RETRIED, values, {"by": by})
+            put_back.append(f"delivery {row['delivery_id']}")
+    return put_back

@@ -1,0 +1,199 @@
+"""From a job to results on disk: read the volume, have the model look, write SEG and SR, check.
+
+Everything here may crash, hang or be killed: the job is held under a lease, and when the lease
+lapses somebody else starts again. Results bear UIDs and times derived from the evidence and the
+bundle, so a second try makes the same bytes, and the ledger takes them once.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from threading import Event as Signal
+from threading import Thread
+
+from node import log
+from node.bundles.runner import Runner
+from node.bundles.shelf import Bundle, Shelf
+from node.dicom import results
+from node.dicom.results import Made
+from node.dicom.volume import Volume, read_volume
+from node.ledger.opening import LeaseLostError
+from node.rules import naming, retrying
+from node.rules.events import Event
+from node.rules.failures import Fault, Refusal
+from node.rules.nouns import Job, Result
+from node.rules.retrying import Persistence
+from node.stages.turning import Bell, Rooms
+
+LEASE_SECONDS = 30.0
+PAUSES = Persistence(first=2.0, longest=60.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a model may take, how often a job is tried, and how the pauses between grow."""
+
+    timeout_seconds: float = 600.0
+    attempts: int = 3
+    pauses: Persistence = PAUSES
+
+
+class Infer:
+    """Claims jobs one after another and carries each to its end."""
+
+    name = "infer"
+
+    def __init__(
+        self,
+        rooms: Rooms,
+        shelf: Shelf,
+        runner: Runner,
+        limits: Limits,
+        deliver: Bell,
+    ) -> None:
+        """`deliver` is rung when results are queued."""
+        self._ledger = rooms.ledger
+        self._spool = rooms.spool
+        self._clock = rooms.clock
+        self._worker = rooms.worker
+        self._shelf = shelf
+        self._runner = runner
+        self._limits = limits
+        self._deliver = deliver
+
+    def step(self) -> float:
+        """Do one job, if there is one."""
+        for job_id in self._ledger.jobs_lapsed():
+            log.say(Event.JOB_LAPSED, "warning", job=job_id)
+        job = self._ledger.claim_job(self._worker, LEASE_SECONDS)
+        if job is None:
+            return 1.0
+        log.say(Event.JOB_CLAIMED, job=job.job_id, attempts=job.attempts)
+        with self._heartbeat(job):
+            self._carry(job)
+        self._spool.clear_work(job.job_id)
+        return 0.0
+
+    def _carry(self, job: Job) -> None:
+        """Bring a job to its end, whatever happens: one bad series must not stop the rest."""
+        try:
+            refusal = self._try(job)
+        except LeaseLostError:
+            log.say(Event.JOB_LAPSED, "warning", job=job.job_id, reason="its lease was lost")
+            return
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            refusal = Refusal(f"the disk failed: {why}", Fault.NODE, again=True)
+        except Exception as error:  # noqa: BLE001 - the message may hold patient data: type only
+            what = type(error).__name__
+            refusal = Refusal(f"the node failed on it ({what})", Fault.NODE, again=True)
+        if refusal is not None:
+            self._end(job, refusal)
+
+    def _end(self, job: Job, refusal: Refusal) -> None:
+        attempts_left = self._limits.attempts - job.attempts
+        if refusal.again and attempts_left > 0:
+            pause = timedelta(seconds=retrying.pause(job.attempts, self._limits.pauses))
+            self._ledger.job_retried(
+                job.job_id, self._worker, str(refusal), self._clock.now() + pause
+            )
+            event = Event.JOB_RETRIED
+        elif refusal.fault in (Fault.INPUT, Fault.MODEL) and not refusal.again:
+            self._ledger.job_refused(job.job_id, self._worker, refusal.reason, refusal.advice)
+            event = Event.JOB_REFUSED
+        else:
+            self._ledger.job_failed(job.job_id, self._worker, refusal.reason, refusal.advice)
+            event = Event.JOB_FAILED
+        series = job.series_instance_uid
+        log.say(event, "warning", job=job.job_id, series=series, reason=str(refusal))
+
+    def _try(self, job: Job) -> Refusal | None:
+        """Run the job once; None when its results are in the ledger."""
+        if job.attempts > self._limits.attempts:
+            why = f"it was started {job.attempts - 1} times and never came to an end"
+            return Refusal(why, Fault.NODE, "See the journal of those times, then `radnode retry`")
+        bundle = self._shelf.get(job.model)
+        if isinstance(bundle, Refusal):
+            return bundle
+        volume = self._volume(job, bundle)
+        if isinstance(volume, Refusal):
+            return volume
+        started = self._clock.monotonic()
+        findings = self._runner.predict(
+            bundle, volume, self._spool.work(job.job_id), self._limits.timeout_seconds
+        )
+        if isinstance(findings, Refusal):
+            return findings
+        named = _with_bundle(job, bundle)
+        made = results.make(volume, findings, bundle.manifest, named, self._predecessors(job))
+        if isinstance(made, Refusal):
+            return made
+        kept = [self._keep(one) for one in made.objects]
+        facts = {
+            **made.facts,
+            "bundle_hash": bundle.manifest.identity.bundle_hash,
+            "seconds": round(self._clock.monotonic() - started, 3),
+        }
+        self._ledger.job_finished(job.job_id, self._worker, kept, job.send_to, facts)
+        log.say(
+            Event.JOB_FINISHED,
+            job=job.job_id,
+            series=job.series_instance_uid,
+            seconds=self._clock.monotonic() - started,
+        )
+        self._deliver.ring()
+        return None
+
+    def _volume(self, job: Job, bundle: Bundle) -> Volume | Refusal:
+        instances = self._ledger.instances_of(job.series_instance_uid, job.edition)
+        paths = [self._spool.path(instance.spool_name) for instance in instances]
+        gone = sum(not path.exists() for path in paths)
+        if gone:
+            why = f"{gone} of its {len(paths)} images are no longer in the spool"
+            return Refusal(why, Fault.INPUT, "Send the series again")
+        return read_volume(paths, bundle.manifest.requirement)
+
+    def _predecessors(self, job: Job) -> Sequence[Result]:
+        return self._ledger.previous_results(job.series_instance_uid, job.edition, job.model)
+
+    def _keep(self, made: Made) -> Result:
+        name = self._spool.keep_result(made.file_name, made.content)
+        return Result(
+            sop_instance_uid=made.sop_instance_uid,
+            sop_class_uid=made.sop_class_uid,
+            series_instance_uid=made.series_instance_uid,
+            transfer_syntax_uid=made.transfer_syntax_uid,
+            kind=made.kind,
+            spool_name=name,
+            sha256=hashlib.sha256(made.content).hexdigest(),
+            size=len(made.content),
+            predecessor=made.predecessor,
+        )
+
+    @contextmanager
+    def _heartbeat(self, job: Job) -> Iterator[None]:
+        """Extend the lease while the job runs; when it is lost, stop the model."""
+        done = Signal()
+
+        def beat() -> None:
+            while not done.wait(LEASE_SECONDS / 3):
+                if not self._ledger.extend_lease(job.job_id, self._worker, LEASE_SECONDS):
+                    self._runner.close()
+                    return
+
+        thread = Thread(target=beat, name="heartbeat", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+
+def _with_bundle(job: Job, bundle: Bundle) -> Job:
+    """Name the job's results after the bundle that really ran, should the shelf have changed."""
+    bundle_hash = bundle.manifest.identity.bundle_hash
+    name = naming.job_id(job.series_instance_uid, job.evidence, bundle_hash)
+    return replace(job, job_id=name, bundle_hash=bundle_hash)

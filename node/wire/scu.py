@@ -1,0 +1,196 @@
+"""Call: C-ECHO, C-STORE, and requests for storage commitment."""
+
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event as Signal
+
+from pydicom.dataset import Dataset
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+from pynetdicom.events import Event
+from pynetdicom.presentation import PresentationContext, build_context, build_role
+from pynetdicom.sop_class import (
+    StorageCommitmentPushModel,
+    StorageCommitmentPushModelInstance,
+    Verification,
+)
+
+from node.dicom import status
+from node.rules.failures import Fault, Refusal
+from node.rules.nouns import Peer
+from node.wire.scp import CommitmentReport, read_report
+
+CONNECT_SECONDS = 10.0
+ANSWER_SECONDS = 60.0
+REPORT_SECONDS = 2.0
+MAXIMUM_CONTEXTS = 128  # PS3.8: odd identifiers from 1 to 255
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A Part 10 file to be sent: what it is, and where it lies."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of one parcel: the peer's status and comment, or a refusal without an answer."""
+
+    parcel: Parcel
+    status: int | None
+    comment: str = ""
+    refusal: Refusal | None = None
+
+
+def echo(peer: Peer, own_ae: str) -> Refusal | None:
+    """Ask a peer whether it is there (C-ECHO); None when it is."""
+    with _association(peer, own_ae, [build_context(Verification)]) as association:
+        if isinstance(association, Refusal):
+            return association
+        answer = association.send_c_echo()
+        if not _answered(answer):
+            return Refusal(f"{peer.name} gave no answer to C-ECHO", Fault.PEER, again=True)
+        return None
+
+
+def send(peer: Peer, own_ae: str, parcels: Sequence[Parcel]) -> Iterator[Sent]:
+    """Send files to a peer over one association, and yield what became of each, in order.
+
+    The files go as they are (same transfer syntax); the peer must accept it. When the
+    association cannot be opened or breaks, every file left over is yielded with the refusal.
+    """
+    wanted = dict.fromkeys((p.sop_class_uid, p.transfer_syntax_uid) for p in parcels)
+    contexts = [build_context(sop_class, [syntax]) for sop_class, syntax in wanted]
+    with _association(peer, own_ae, contexts[:MAXIMUM_CONTEXTS]) as association:
+        if isinstance(association, Refusal):
+            yield from (Sent(parcel, None, refusal=association) for parcel in parcels)
+            return
+        for parcel in parcels:
+            yield _send_one(association, peer, parcel)
+
+
+def request_commitment(
+    peer: Peer, own_ae: str, transaction_uid: str, instances: Sequence[tuple[str, str]]
+) -> Refusal | CommitmentReport | None:
+    """Ask a peer to vouch for instances, pairs of (SOP class, SOP instance) (PS3.4 J.3.2).
+
+    Gives the report when the peer sends it on the same association at once; otherwise None, and
+    the report comes later to our listener. A refusal says why the question could not be put.
+    """
+    reports: list[CommitmentReport] = []
+    arrived = Signal()
+
+    def reported(event: Event) -> tuple[int, None]:
+        reports.append(read_report(event.event_information))
+        arrived.set()
+        return status.SUCCESS, None
+
+    context = build_context(StorageCommitmentPushModel)
+    with _association(peer, own_ae, [context], [(evt.EVT_N_EVENT_REPORT, reported)]) as association:
+        if isinstance(association, Refusal):
+            return association
+        answer, _ = association.send_n_action(
+            _commitment_request(transaction_uid, instances),
+            1,
+            StorageCommitmentPushModel,
+            StorageCommitmentPushModelInstance,
+        )
+        if not _answered(answer) or answer.Status != status.SUCCESS:
+            said = status.describe(answer.Status) if _answered(answer) else "gave no answer"
+            return Refusal(f"{peer.name} did not take the request: {said}", Fault.PEER, again=True)
+        arrived.wait(REPORT_SECONDS)
+    return reports[0] if reports else None
+
+
+def _commitment_request(transaction_uid: str, instances: Sequence[tuple[str, str]]) -> Dataset:
+    request = Dataset()
+    request.TransactionUID = transaction_uid
+    request.ReferencedSOPSequence = []
+    for sop_class, sop_instance in instances:
+        item = Dataset()
+        item.ReferencedSOPClassUID = sop_class
+        item.ReferencedSOPInstanceUID = sop_instance
+        request.ReferencedSOPSequence.append(item)
+    return request
+
+
+def _send_one(association: Association, peer: Peer, parcel: Parcel) -> Sent:
+    if not association.is_established:
+        why = Refusal(f"the association with {peer.name} broke", Fault.PEER, again=True)
+        return Sent(parcel, None, refusal=why)
+    try:
+        answer = association.send_c_store(parcel.path)
+    except ValueError:  # pynetdicom: no accepted presentation context
+        why = Refusal(
+            f"{peer.name} does not accept this kind of object in this transfer syntax",
+            Fault.PEER,
+            "Have the SOP class allowed on its side, then `radnode retry` it",
+        )
+        return Sent(parcel, None, refusal=why)
+    except OSError:
+        why = Refusal("the file could not be read from the spool", Fault.NODE, again=True)
+        return Sent(parcel, None, refusal=why)
+    except RuntimeError:
+        why = Refusal(f"the association with {peer.name} broke", Fault.PEER, again=True)
+        return Sent(parcel, None, refusal=why)
+    if not _answered(answer):
+        why = Refusal(f"{peer.name} gave no answer to C-STORE", Fault.PEER, again=True)
+        return Sent(parcel, None, refusal=why)
+    return Sent(parcel, int(answer.Status), str(answer.get("ErrorComment", "")))
+
+
+def _answered(answer: Dataset) -> bool:
+    return "Status" in answer
+
+
+@contextmanager
+def _association(
+    peer: Peer,
+    own_ae: str,
+    contexts: list[PresentationContext],
+    handlers: list[tuple[object, object]] | None = None,
+) -> Iterator[Association | Refusal]:
+    """Open an association, or say why not; release it at the end."""
+    if peer.port is None:
+        yield Refusal(f"{peer.name} has no port in the configuration", Fault.NODE)
+        return
+    ae = AE(ae_title=own_ae)
+    ae.connection_timeout = CONNECT_SECONDS
+    ae.acse_timeout = CONNECT_SECONDS
+    ae.dimse_timeout = ANSWER_SECONDS
+    ae.network_timeout = ANSWER_SECONDS
+    association = ae.associate(
+        peer.host,
+        peer.port,
+        contexts=contexts,
+        ae_title=peer.ae_title,
+        ext_neg=[build_role(StorageCommitmentPushModel, scu_role=True)] if handlers else None,
+        evt_handlers=[(evt.EVT_CONN_OPEN, _no_delay), *(handlers or [])],
+    )
+    try:
+        yield association if association.is_established else _why_not(association, peer)
+    finally:
+        if association.is_established:
+            association.release()
+
+
+def _why_not(association: Association, peer: Peer) -> Refusal:
+    where = f"{peer.name} ({peer.ae_title} at {peer.host}:{peer.port})"
+    if association.is_rejected:
+        return Refusal(f"{where} rejected the association", Fault.PEER, again=True)
+    if association.is_aborted:
+        return Refusal(f"{where} aborted the association", Fault.PEER, again=True)
+    return Refusal(f"{where} cannot be reached", Fault.PEER, again=True)
+
+
+def _no_delay(event: Event) -> None:
+    association_socket = event.assoc.dul.socket
+    if association_socket is not None and association_socket.socket is not None:
+        association_socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,0 +1,133 @@
+"""A bundle says what it is; every complaint about it names the file and the key."""
+
+import json
+
+import pytest
+
+from node.bundles import recipe
+from node.bundles.manifest import Manifest, read_manifest
+from node.engines import pipeline
+
+
+@pytest.fixture
+def change(make_bundle):
+    """Change one of the two files of a little bundle and read it again."""
+
+    def changed(file: str, edit) -> list[str]:
+        folder = make_bundle()
+        path = folder / "configs" / file
+        content = json.loads(path.read_text())
+        edit(content)
+        path.write_text(json.dumps(content))
+        found = read_manifest(folder)
+        return [] if isinstance(found, Manifest) else found
+
+    return changed
+
+
+def test_a_good_bundle_is_understood(make_bundle):
+    manifest = read_manifest(make_bundle(), "abc")
+    assert isinstance(manifest, Manifest)
+    assert manifest.identity.name == "bright"
+    assert manifest.identity.bundle_hash == "abc"
+    assert manifest.requirement.modalities == ("MR",)
+    assert [segment.name for segment in manifest.segments] == ["Bright"]
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda m: m.pop("version"), ["configs/metadata.json: version"]),
+        (lambda m: m["dicom"].pop("accept"), ["dicom.accept"]),
+        (lambda m: m["dicom"]["segments"][0].pop("type"), ["dicom.segments.0.type"]),
+        (lambda m: m["dicom"]["segments"][0].update(label=0), ["dicom.segments.0.label"]),
+        (lambda m: m["dicom"].update(intended_use="fun"), ["dicom.intended_use"]),
+        (lambda m: m["dicom"].update(segmnets=[]), ["dicom.segmnets"]),
+        (lambda m: m["dicom"].update(segments=[]), ["either segments or classes"]),
+        (lambda m: m["dicom"].update(weights={"../../x.onnx": "0"}), ["../../x.onnx", "inside"]),
+        (lambda m: m["dicom"].update(spacing_mm=[3, 1]), ["dicom.spacing_mm"]),
+    ],
+)
+def test_a_complaint_about_the_metadata_names_the_key(change, edit, words):
+    complaints = change("metadata.json", edit)
+    assert len(complaints) == 1, complaints
+    assert all(word in complaints[0] for word in words)
+
+
+def transforms(config, which="preprocessing"):
+    return config[which]["transforms"]
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (
+            lambda c: transforms(c).append({"_target_": "RandFlipd", "keys": "image"}),
+            ["preprocessing.transforms.1", "RandFlipd is not recognised"],
+        ),
+        (
+            lambda c: transforms(c).append({"_target_": "$__import__('os').system", "keys": "x"}),
+            ["preprocessing.transforms.1", "is not recognised"],
+        ),
+        (
+            lambda c: transforms(c).append(
+                {"_target_": "Orientationd", "keys": "image", "axcodes": "RAR"}
+            ),
+            ["preprocessing.transforms.1.axcodes must be three letters"],
+        ),
+        (
+            lambda c: transforms(c).append(
+                {"_target_": "Resized", "keys": "image", "spatial_size": [8, 8, 8], "mode": "area"}
+            ),
+            ["preprocessing.transforms.1.mode must be trilinear or nearest"],
+        ),
+        (
+            lambda c: transforms(c).append(
+                {"_target_": "Resized", "keys": "image", "mode": "area"}
+            ),
+            ["Resized needs spatial_size"],
+        ),
+        (
+            lambda c: transforms(c).append(
+                {"_target_": "NormalizeIntensityd", "keys": "image", "divisor": "$1/0"}
+            ),
+            ["preprocessing.transforms.1.divisor must be a number or null"],
+        ),
+        (
+            lambda c: transforms(c).append(
+                {"_target_": "NormalizeIntensityd", "keys": "image", "_disabled_": True}
+            ),
+            ["preprocessing.transforms.1._disabled_"],
+        ),
+        (
+            lambda c: transforms(c, "postprocessing").pop(0),
+            ["postprocessing has no Invertd"],
+        ),
+        (
+            lambda c: transforms(c, "postprocessing").pop(1),
+            ["postprocessing has no AsDiscreted"],
+        ),
+        (lambda c: c.pop("inferer"), ["inferer must name a MONAI class"]),
+        (
+            lambda c: c.update(network_def={"_target_": "os.system", "command": "true"}),
+            ["network_def: os.system is not one of monai.networks.nets"],
+        ),
+        (
+            lambda c: c.update(network_def={"_target_": "UNet", "act": "$print('hello')"}),
+            ["network_def.act must be plain"],
+        ),
+    ],
+)
+def test_a_complaint_about_the_recipe_names_the_place(change, edit, words):
+    complaints = change("inference.json", edit)
+    text = "; ".join(complaints)
+    assert complaints
+    assert all(complaint.startswith("configs/inference.json: ") for complaint in complaints)
+    assert all(word in text for word in words), text
+
+
+def test_what_is_recognised_is_what_the_pipeline_can_do():
+    before = {name for name, known in recipe.PREPROCESSING.items() if not known.free}
+    after = {name for name, known in recipe.POSTPROCESSING.items() if not known.free}
+    assert before == {*pipeline.SPATIAL, *pipeline.INTENSITY}
+    assert after == {*pipeline.LABELS, "Invertd"}

@@ -1,0 +1,58 @@
+"""Names, retries, states."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.rules import naming, retrying, states
+from node.rules.events import Event
+from node.rules.retrying import Persistence
+from node.rules.states import ForbiddenTransitionError
+
+NOON = datetime(2026, 1, 10, 12, 0, tzinfo=UTC)
+
+
+@given(st.lists(st.text(max_size=80), max_size=5))
+def test_a_derived_uid_is_a_uid_and_always_the_same(parts):
+    uid = naming.derived_uid(*parts)
+    assert uid == naming.derived_uid(*parts)
+    assert len(uid) <= 64
+    assert all(piece == "0" or not piece.startswith("0") for piece in uid.split("."))
+
+
+def test_the_evidence_digest_knows_no_order_but_knows_content():
+    pairs = [("1.2", "aa"), ("1.3", "bb")]
+    assert naming.evidence_digest(pairs) == naming.evidence_digest(pairs[::-1])
+    assert naming.evidence_digest(pairs) != naming.evidence_digest([("1.2", "aa"), ("1.3", "bc")])
+
+
+def test_more_evidence_makes_another_job_and_other_uids():
+    one = naming.job_id("1.2", naming.evidence_digest([("1", "a")]), "hash")
+    two = naming.job_id("1.2", naming.evidence_digest([("1", "a"), ("2", "b")]), "hash")
+    assert one != two
+    assert naming.result_uid(one, "SEG", "instance") != naming.result_uid(two, "SEG", "instance")
+    assert naming.result_uid(one, "SEG", "instance") != naming.result_uid(one, "SR", "instance")
+
+
+def test_pauses_double_up_to_the_longest():
+    stubborn = Persistence(first=5, longest=300, give_up=3600)
+    assert [retrying.pause(n, stubborn) for n in (1, 2, 3, 7, 1000)] == [5, 10, 20, 300, 300]
+
+
+def test_it_gives_up_only_when_the_time_is_up():
+    stubborn = Persistence(first=5, longest=300, give_up=3600)
+    assert retrying.next_try(3, NOON, NOON + timedelta(minutes=59), stubborn) is not None
+    assert retrying.next_try(3, NOON, NOON + timedelta(minutes=60), stubborn) is None
+
+
+@pytest.mark.parametrize("machine", states.TRANSITIONS)
+def test_every_state_can_be_reached_and_is_described(machine):
+    described = getattr(states, machine.upper())
+    assert {to for to in states.TRANSITIONS[machine].values()} == set(described)
+
+
+def test_what_the_table_does_not_allow_is_refused():
+    with pytest.raises(ForbiddenTransitionError):
+        states.after("job", "done", Event.JOB_CLAIMED)

@@ -1,0 +1,86 @@
+"""Bytes are kept whole or not at all."""
+
+import errno
+import os
+
+import pytest
+
+from node.spool import Spool
+
+
+def test_what_is_kept_is_there_under_a_name_of_ours(tmp_path):
+    spool = Spool(tmp_path)
+    name = spool.keep_instance((b"abc", b"def"))
+    assert spool.path(name).read_bytes() == b"abcdef"
+    assert list(spool.instance_names()) == [name]
+
+
+def test_a_disk_that_is_full_leaves_nothing_behind(tmp_path, monkeypatch):
+    spool = Spool(tmp_path)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="No space"):
+        spool.keep_instance((b"abc",))
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_a_sync_that_fails_leaves_nothing_behind(tmp_path, monkeypatch, failing):
+    spool = Spool(tmp_path)
+    real, calls = os.fsync, []
+
+    def broken(descriptor):
+        calls.append(descriptor)
+        if len(calls) == failing:
+            raise OSError(errno.EIO, "Input/output error")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(OSError, match="Input/output"):
+        spool.keep_instance((b"abc",))
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+
+
+def test_the_file_is_synced_before_it_gets_its_name_and_the_folder_after(tmp_path, monkeypatch):
+    spool = Spool(tmp_path)
+    seen = []
+    real = os.fsync
+
+    def watched(descriptor):
+        path = os.readlink(f"/proc/self/fd/{descriptor}")
+        seen.append(("folder" if os.path.isdir(path) else "file", len(list(spool.instance_names()))))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    spool.keep_instance((b"abc",))
+    assert seen == [("file", 0), ("folder", 1)]
+
+
+def test_a_result_of_an_earlier_try_is_replaced(tmp_path):
+    spool = Spool(tmp_path)
+    first = spool.keep_result("2.25.1.dcm", b"one")
+    assert spool.keep_result("2.25.1.dcm", b"two") == first
+    assert spool.path(first).read_bytes() == b"two"
+
+
+def test_half_written_files_go_at_the_start(tmp_path):
+    spool = Spool(tmp_path)
+    (tmp_path / "incoming" / "half.part").write_bytes(b"x")
+    assert spool.clear_incoming() == 1
+    assert spool.clear_incoming() == 0
+
+
+@pytest.mark.parametrize("name", ["../etc/passwd", "/etc/passwd", "instances/../../x"])
+def test_no_name_leads_out_of_the_spool(tmp_path, name):
+    with pytest.raises(ValueError, match="not a name"):
+        Spool(tmp_path).path(name)
+
+
+def test_letting_go_twice_does_no_harm(tmp_path):
+    spool = Spool(tmp_path)
+    name = spool.keep_instance((b"abc",))
+    assert spool.release(name)
+    assert not spool.release(name)

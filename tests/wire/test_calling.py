@@ -1,0 +1,87 @@
+"""Calling peers that refuse, abort, stall and answer badly."""
+
+import pytest
+
+from bench.orthanc import free_port
+from node.dicom import status
+from node.rules.nouns import Peer
+from node.wire import scu
+from tests.fakes.pacs import Pacs
+from tests.fakes.process import parcels
+
+
+@pytest.fixture
+def files(tmp_path):
+    from pydicom import examples
+
+    made = []
+    for number in range(3):
+        dataset = examples.mr
+        dataset.SOPInstanceUID = f"1.2.3.{number + 1}"
+        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+        made.append(tmp_path / f"{number}.dcm")
+        dataset.save_as(made[-1])
+    return parcels(made)
+
+
+def peer(pacs):
+    return Peer("pacs", pacs.ae_title, "127.0.0.1", pacs.port)
+
+
+def test_echo_tells_a_peer_that_is_there_from_one_that_is_not():
+    with Pacs() as pacs:
+        assert scu.echo(peer(pacs), "RADNODE") is None
+        assert pacs.echoes == 1
+    refusal = scu.echo(Peer("gone", "GONE", "127.0.0.1", free_port()), "RADNODE")
+    assert refusal.again
+    assert "cannot be reached" in refusal.reason
+
+
+def test_files_go_over_one_association_in_order(files):
+    with Pacs() as pacs:
+        sent = list(scu.send(peer(pacs), "RADNODE", files))
+        assert [s.status for s in sent] == [status.SUCCESS] * 3
+        assert pacs.received == [p.sop_instance_uid for p in files]
+
+
+def test_each_answer_is_told_with_its_file(files):
+    with Pacs(answers=[0xA700, 0xB000, 0xC123]) as pacs:
+        sent = list(scu.send(peer(pacs), "RADNODE", files))
+    refusals = [status.refusal(s.status, "pacs", s.comment) for s in sent]
+    assert refusals[0].again
+    assert refusals[1] is None
+    assert not refusals[2].again
+
+
+def test_an_abort_in_the_middle_leaves_the_rest_to_be_tried_again(files):
+    with Pacs(abort_at=1) as pacs:
+        sent = list(scu.send(peer(pacs), "RADNODE", files))
+    assert sent[0].status == status.SUCCESS
+    assert all(s.refusal is not None and s.refusal.again for s in sent[1:])
+
+
+def test_a_peer_that_rejects_us_is_tried_again_later(files):
+    with Pacs(rejects=True) as pacs:
+        sent = list(scu.send(peer(pacs), "RADNODE", files))
+    assert len(sent) == 3
+    assert all("rejected" in s.refusal.reason and s.refusal.again for s in sent)
+
+
+def test_a_class_that_the_peer_does_not_take_is_final_and_says_what_to_do(files):
+    with Pacs(accepts=("1.2.840.10008.5.1.4.1.1.2",)) as pacs:
+        sent = list(scu.send(peer(pacs), "RADNODE", files))
+    assert all(s.refusal is not None and not s.refusal.again for s in sent)
+    assert "SOP class" in sent[0].refusal.advice
+
+
+@pytest.mark.parametrize("behaviour", ["at once", "refuses", "never"])
+def test_commitment_is_asked_and_the_report_read(behaviour):
+    with Pacs(commits=behaviour) as pacs:
+        answer = scu.request_commitment(peer(pacs), "RADNODE", "1.2.9", [("1.2.1", "1.2.3")])
+    assert pacs.asked == ["1.2.9"]
+    if behaviour == "at once":
+        assert answer.committed == ("1.2.3",)
+    elif behaviour == "refuses":
+        assert "0112" in answer.refused["1.2.3"]
+    else:
+        assert answer is None

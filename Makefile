@@ -2,32 +2,36 @@
 #
 #   make demo     a real head in over DICOM, SEG and SR out (Python 3.11+, no root, no Docker)
 #   make test     every test, with the real peers where they can be installed
-#   make bench    the benchmarks, peers interleaved in one run
+#   make bench    the benchmarks, peers interleaved in one run (ONLY=receive,turnaround,...)
 #   make lint     ruff, mypy, import contracts
 #   make install  the base install alone, for a machine that runs the node
+#   make clean    away with the virtual environment and the demonstration
+#
+# Another Python: make PYTHON=/usr/bin/python3.12 demo
 
 SHELL := /bin/bash
-PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+PYTHON ?=
 CASE ?= brain
 ONLY ?=
 VENV := .venv
 RUN := $(VENV)/bin/python
-PIP := $(RUN) -m pip install --quiet --disable-pip-version-check
+PIP := $(RUN) -m pip install -qq --disable-pip-version-check
+# A stamp bears the digest of pyproject.toml: other pins, another install; a new checkout, none.
 KEY := $(shell sha256sum pyproject.toml | cut -c1-12)
 BASE := $(VENV)/.base-$(KEY)
 FULL := $(VENV)/.full-$(KEY)
 
-.PHONY: demo test bench lint install clean peers
-.DELETE_ON_ERROR:
+.PHONY: demo test bench lint install clean peers venv
 
 demo: $(BASE)
 	@$(RUN) -m bench.demo --case $(CASE)
 
+# Tests that share a server name it as their xdist group and stay in one process.
 test: $(FULL) peers
-	$(RUN) -m pytest -n 2 --dist worksteal -rs -q
+	$(RUN) -m pytest -n 2 --dist loadgroup -rs -q
 
 bench: $(FULL) peers
-	@$(RUN) -m bench --only "$(ONLY)"
+	@$(RUN) -m bench $(if $(ONLY),--only "$(ONLY)")
 
 lint: $(FULL)
 	$(VENV)/bin/ruff check .
@@ -35,22 +39,31 @@ lint: $(FULL)
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
+# A node under systemd cannot write beside its own code, so that is compiled here.
 install: $(BASE)
+	@$(RUN) -m compileall -q -j 0 $(VENV)/lib node || true
 
-$(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "radnode needs Python 3.11 or newer; name it: make PYTHON=/usr/bin/python3.12 …"; exit 1; }
-	@echo "Making a virtual environment with $(PYTHON)"
-	@$(PYTHON) -m venv $(VENV)
+# The newest Python is not always whole: a version manager's stub answers to its name but cannot
+# run, Debian's has no ensurepip. So each is tried. A half-made environment is made again.
+venv:
+	@$(RUN) -m pip --version >/dev/null 2>&1 && exit 0; \
+	for python in $(PYTHON) python3.13 python3.12 python3.11 python3; do \
+	  "$$python" -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+	  echo "Making a virtual environment with $$("$$python" --version)"; \
+	  exec "$$python" -m venv --clear $(VENV); \
+	done; \
+	echo "radnode needs Python 3.11 or newer with venv (Debian: apt install python3-venv);" \
+	  "name it: make PYTHON=/usr/bin/python3.12 ..." >&2; exit 1
 
-# The base install carries no torch; the test install adds it, first and pinned, so that nothing
-# else pulls another build.
-$(BASE): pyproject.toml | $(VENV)/bin/python
+# The base install carries no torch. Without compiling it is 50 MB smaller; a first run compiles
+# the little that it uses.
+$(BASE): | venv
 	@echo "Installing the pinned dependencies"
-	@$(PIP) -e .
+	@$(PIP) --no-compile -e .
 	@touch $@
 
-$(FULL): pyproject.toml | $(VENV)/bin/python
+# torch first and alone, so that nothing else pulls another build of it.
+$(FULL): | venv
 	@echo "Installing the pinned dependencies, torch and the tools of the tests"
 	@$(PIP) torch==2.13.0
 	@$(PIP) -e '.[postgresql,torch,export,test,lint]'

@@ -199,7 +199,7 @@ def _tell(ledger: Ledger, uid: str, seconds: float, where: str, nifti: Path, beg
         suffix = "png" if result.kind == "PREVIEW" else "dcm"
         paths[result.kind] = folder / f"{result.kind.lower()}.{suffix}"
         shutil.copyfile(FOLDER / "node" / "spool" / result.spool_name, paths[result.kind])
-    volumes = finished["detail"].get("volumes_ml", {})
+    volumes = finished["detail"]["findings"].get("volumes_ml", {})
     print()
     print(f"From the last slice to the stored result: {seconds:.1f} s")
     for name, millilitres in volumes.items():

@@ -93,6 +93,7 @@ def run(config: Config, wanted: Sequence[str], announce: Callable[[str], None]) 
         ledger, spool = open_house(config, clock)
         stack.callback(ledger.close)
         house = House(config, clock, Rooms(ledger, spool, clock, worker_name()))
+        ledger.leases_ended(worker for worker in ledger.holders() if is_gone(worker))
         _furnish(house, legs, stack)
         ledger.node_started(legs, __version__)
         stack.callback(ledger.node_stopped, legs, __version__)
@@ -269,8 +270,9 @@ def worker_name() -> str:
 
 def is_gone(worker: str) -> bool:
     """Say whether a worker of this host has ended; of other hosts only their leases tell."""
-    host, pid, began = worker.rsplit(":", 2)
-    return host == socket.gethostname() and _began(int(pid)) != began
+    host, _, rest = worker.partition(":")
+    pid, _, began = rest.partition(":")
+    return host == socket.gethostname() and pid.isdigit() and _began(int(pid)) != began
 
 
 def _began(pid: int) -> str:

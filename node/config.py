@@ -327,9 +327,9 @@ _WORDS = {
     "tuple_type": "it must be a list",
     "model_type": "it must hold keys",
     "dict_type": "it must hold keys",
-    "greater_than": "it must be more than {gt}",
-    "greater_than_equal": "it must be at least {ge}",
-    "less_than_equal": "it must be at most {le}",
+    "greater_than": "it must be more than {gt:.10g}",
+    "greater_than_equal": "it must be at least {ge:.10g}",
+    "less_than_equal": "it must be at most {le:.10g}",
     "literal_error": "it must be {expected}",
     "value_error": "{error}",
 }
@@ -372,10 +372,11 @@ def _repeated_keys(node: yaml.Node | None, place: _Place) -> Iterator[_Complaint
     elif isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
-            if key.value in seen:
-                yield (*place, key.value), "it stands there twice; remove one"
-            seen.add(str(key.value))
-            yield from _repeated_keys(value, (*place, str(key.value)))
+            name = str(key.value)
+            if name in seen:
+                yield (*place, name), "it stands there twice; remove one"
+            seen.add(name)
+            yield from _repeated_keys(value, (*place, name))
 
 
 def _said(place: _Place, what: str) -> str:

@@ -70,7 +70,6 @@ def vote_nodes(folds: Sequence[bytes]) -> tuple[list[onnx.NodeProto], list[onnx.
         "per_fold": np.array([1, len(parts), count], dtype=np.int64),
         "trees": np.array([2], dtype=np.int64),
         "needed": np.array([-p[3] for p in parts], dtype=np.float32),
-        "folds": np.array([1], dtype=np.int64),
     }
     nodes = [
         helper.make_node("Gather", ["statistics", "feature"], ["looked_at"], axis=1),

@@ -172,6 +172,9 @@ def read_manifest(folder: Path, sha256: str = "") -> Manifest | list[str]:
     recipe = read_recipe(inference, labels=bool(said.dicom.segments))
     if isinstance(recipe, list):
         return complaints + recipe
+    turned = [s.arguments["axcodes"] for s in recipe.preprocessing if s.name == "Orientationd"]
+    if turned and turned[-1] != said.dicom.orientation:
+        complaints.append(f"{METADATA}: dicom.orientation is not the Orientationd of {INFERENCE}")
     if complaints:
         return complaints
     return _manifest(folder.name, sha256, said, recipe, _input_shape(metadata))

@@ -8,7 +8,7 @@ from math import isfinite
 from pathlib import Path
 from struct import pack
 
-from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.charset import convert_encodings, decode_bytes, python_encoding
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.valuerep import TEXT_VR_DELIMS
 
@@ -241,11 +241,17 @@ def _attributes(raw: Mapping[str, bytes], *, little: bool) -> dict[str, Attribut
 
 
 def _encodings(charset: bytes) -> list[str]:
-    terms = [term.strip() for term in charset.rstrip(b"\0 ").decode("latin-1").split("\\")]
-    try:
-        return convert_encodings(terms if len(terms) > 1 else terms[0])
-    except (LookupError, ValueError):  # a name that nobody knows: read it as plain text
+    """Give Python's encodings for a Specific Character Set; plain text for names nobody knows."""
+    terms = [_term(term) for term in charset.rstrip(b"\0 ").decode("latin-1").split("\\")]
+    if any(term not in python_encoding for term in terms):
         return ["latin-1"]
+    return convert_encodings(terms if len(terms) > 1 else terms[0])
+
+
+def _term(written: str) -> str:
+    """Set right the usual misspellings, such as ISO-IR 100 and ISO_2022_IR_87."""
+    term = written.strip().upper().replace("-", "_").replace("ISO IR", "ISO_IR")
+    return re.sub("^ISO.2022.IR.", "ISO 2022 IR ", term)
 
 
 def _decoded(vr: str, value: bytes, encodings: list[str], *, little: bool) -> Attribute:

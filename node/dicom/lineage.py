@@ -21,7 +21,7 @@ from pydicom.valuerep import format_number_as_ds
 
 from node import __version__
 from node.dicom.header import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from node.dicom.reading import text_of
+from node.dicom.reading import number_of, text_of, value_of
 from node.dicom.volume import Volume
 from node.rules.naming import derived_uid
 from node.rules.nouns import Code, Job, ModelIdentity
@@ -104,11 +104,9 @@ _VERBATIM = frozenset(
     )
 )
 """Value representations that are written as characters, whatever the byte order."""
+_IDENTIFIERS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 _STAND_IN = (
-    "SOPClassUID",
-    "SOPInstanceUID",
-    "StudyInstanceUID",
-    "SeriesInstanceUID",
+    *_IDENTIFIERS,
     "FrameOfReferenceUID",
     "Modality",
     "Rows",
@@ -132,18 +130,29 @@ def stand_ins(volume: Volume) -> list[Dataset]:
     return [_stand_in(source, volume) for source in volume.sources]
 
 
-def _stand_in(source: Dataset, volume: Volume) -> Dataset:
+def references(instances: Iterable[Dataset]) -> list[Dataset]:
+    """Make headers that say which instances are meant, and nothing else."""
+    return [_bare(one, _IDENTIFIERS) for one in instances]
+
+
+def _bare(source: Dataset, keywords: Iterable[str]) -> Dataset:
     made = Dataset()
-    for keyword in _STAND_IN:
-        if text_of(source, keyword):
-            setattr(made, keyword, source.get(keyword))
+    for keyword in keywords:
+        value = value_of(source, keyword)
+        if value is not None:
+            setattr(made, keyword, value)
     for keyword in _EMPTY_IF_ABSENT:
         setattr(made, keyword, "")
+    return made
+
+
+def _stand_in(source: Dataset, volume: Volume) -> Dataset:
+    made = _bare(source, _STAND_IN)
     first = volume.sources[0]
     made.ImagePositionPatient = _ds(source.ImagePositionPatient)
     made.ImageOrientationPatient = _ds(first.ImageOrientationPatient)
     made.PixelSpacing = _ds(volume.spacing_mm[1:])
-    made.SliceThickness = _ds([source.get("SliceThickness") or volume.spacing_mm[0]])[0]
+    made.SliceThickness = _ds([number_of(source, "SliceThickness") or volume.spacing_mm[0]])[0]
     made.SpacingBetweenSlices = _ds([volume.spacing_mm[0]])[0]
     made.PositionReferenceIndicator = text_of(source, "PositionReferenceIndicator")
     return made

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from node.dicom import lineage
-from node.dicom.findings import Findings
+from node.dicom.findings import Findings, voxel_counts
 from node.dicom.reading import text_of
 from node.dicom.volume import Volume
 from node.rules.nouns import Classification, ModelIdentity, Segment
@@ -176,7 +176,7 @@ def _lines(
 ) -> list[tuple[str, tuple[int, int, int]]]:
     lines = [(f"{model.name} {model.version}  bundle {model.bundle_hash[:12]}", _GREY)]
     if findings.labels is not None:
-        counts = np.bincount(findings.labels.ravel(), minlength=1 + _highest(segments))
+        counts = voxel_counts(findings.labels, max((one.label for one in segments), default=0))
         for one in segments:
             millilitres = int(counts[one.label]) * volume.voxel_ml
             lines.append((f"{one.name}: {millilitres:.1f} mL", one.rgb))
@@ -188,7 +188,3 @@ def _lines(
     if model.intended_use == "research":
         lines.append((lineage.RESEARCH_NOTICE, _WARNING))
     return [(lineage.plain_ascii(text, 120), colour) for text, colour in lines]
-
-
-def _highest(segments: Sequence[Segment]) -> int:
-    return max((one.label for one in segments), default=0)

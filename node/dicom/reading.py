@@ -1,22 +1,43 @@
 """Takes single values out of headers, patiently: what cannot be read counts as absent."""
 
+from collections.abc import Sequence
+from struct import error as StructError
+from typing import Any
+from zlib import error as ZlibError
+
 import numpy as np
 from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
 
 from node.dicom.geometry import Plane
+
+UNREADABLE = (
+    *(ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError),
+    *(RuntimeError, EOFError, StructError, ZlibError, InvalidDicomError),
+)
+"""What pydicom raises on bytes that are not what they should be."""
+
+
+def value_of(header: Dataset, keyword: str) -> object:
+    """Give a value as pydicom reads it; None when it is absent or cannot be read."""
+    try:
+        return header.get(keyword)
+    except UNREADABLE:
+        return None
 
 
 def text_of(header: Dataset, keyword: str) -> str:
     """Give a value as text, "" when it is absent or empty; several values joined by backslash."""
-    value = header.get(keyword)
+    value = value_of(header, keyword)
+    if value is None and keyword in header:  # unreadable: as it lies in the file
+        value = header.get_item(keyword).value
     if value is None:
         return ""
-    if isinstance(value, str):
-        return value.strip()
-    try:
+    if isinstance(value, bytes):
+        value = value.decode("latin-1").rstrip("\0")
+    if isinstance(value, Sequence) and not isinstance(value, str):
         return "\\".join(str(part) for part in value)
-    except TypeError:  # a single value that is not text
-        return str(value).strip()
+    return str(value).strip()
 
 
 def values_of(header: Dataset, keyword: str) -> tuple[str, ...]:
@@ -28,7 +49,7 @@ def values_of(header: Dataset, keyword: str) -> tuple[str, ...]:
 def numbers_of(header: Dataset, keyword: str, count: int) -> np.ndarray | None:
     """Give exactly so many finite numbers as float64; None when they are not there."""
     try:
-        value = header.get(keyword)
+        value: Any = value_of(header, keyword)
         numbers = np.atleast_1d(np.array(value, dtype=np.float64))
     except (ValueError, TypeError, OverflowError):
         return None
@@ -80,12 +101,12 @@ def padding_of(header: Dataset) -> tuple[int, int] | None:
 
 
 def _stored_value(header: Dataset, keyword: str) -> int | None:
-    value = header.get(keyword)
+    value = value_of(header, keyword)
     if isinstance(value, bytes):  # implicit VR: "US or SS", not yet decided
         value = int.from_bytes(value[:2], "little") if value else None
     if not isinstance(value, int):
         return None
-    signed = header.get("PixelRepresentation") == 1
-    bits = int(header.get("BitsAllocated", 16))
+    signed = value_of(header, "PixelRepresentation") == 1
+    bits = int(number_of(header, "BitsAllocated") or 16)
     value %= 1 << bits
     return value - (1 << bits) if signed and value >= 1 << (bits - 1) else value

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
 from pydicom.dataset import Dataset
 
 from node.dicom import preview, seg, sr, validation
 from node.dicom.encoding import from_bytes, to_bytes
-from node.dicom.findings import Findings
+from node.dicom.findings import Findings, voxel_counts
 from node.dicom.volume import Volume
 from node.rules import naming
 from node.rules.failures import Fault, Refusal
@@ -130,7 +129,7 @@ def _facts(volume: Volume, findings: Findings, model: Model) -> dict[str, object
         **findings.facts,
     }
     if findings.labels is not None:
-        counts = np.bincount(findings.labels.ravel(), minlength=256)
+        counts = voxel_counts(findings.labels, max((x.label for x in model.segments), default=0))
         facts["volumes_ml"] = {
             one.name: round(int(counts[one.label]) * volume.voxel_ml, 3) for one in model.segments
         }

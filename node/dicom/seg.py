@@ -11,7 +11,7 @@ from pydicom.sr.coding import Code as SRCode
 from pydicom.uid import ExplicitVRLittleEndian
 
 from node.dicom import lineage
-from node.dicom.findings import Findings
+from node.dicom.findings import Findings, voxel_counts
 from node.dicom.volume import Volume
 from node.rules.naming import derived_uid, result_uid
 from node.rules.nouns import Code, Job, ModelIdentity, Segment
@@ -69,8 +69,8 @@ def present_segments(findings: Findings, segments: Sequence[Segment]) -> list[Se
     """Give the segments that have at least one voxel, in order."""
     if findings.labels is None:
         return []
-    counts = np.bincount(findings.labels.ravel())
-    return [one for one in segments if one.label < len(counts) and counts[one.label]]
+    counts = voxel_counts(findings.labels, max((one.label for one in segments), default=0))
+    return [one for one in segments if counts[one.label]]
 
 
 def tracking_uid(job: Job, name: str) -> str:

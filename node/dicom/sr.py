@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from highdicom import sr
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
@@ -12,7 +11,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from node import __version__
 from node.dicom import lineage
-from node.dicom.findings import Findings
+from node.dicom.findings import Findings, voxel_counts
 from node.dicom.reading import text_of
 from node.dicom.seg import present_segments, tracking_uid
 from node.dicom.volume import Volume
@@ -66,7 +65,9 @@ def build_sr(
         imaging_measurements=groups,
     )
     made = sr.Comprehensive3DSR(
-        evidence=_evidence(volume, content.seg),
+        evidence=lineage.references(
+            [*volume.sources, *([content.seg] if content.seg is not None else [])]
+        ),
         content=report,
         series_instance_uid=result_uid(job.job_id, "SR", "series"),
         series_number=lineage.series_number(content.model, "SR"),
@@ -87,11 +88,6 @@ def build_sr(
     _date_content(made)
     lineage.complete(made, volume, content.model, job)
     return made
-
-
-def volume_ml(volume: Volume, labels: np.ndarray, label: int) -> float:
-    """Measure a segment in millilitres: its voxels times the true volume of one."""
-    return int(np.count_nonzero(labels == label)) * volume.voxel_ml
 
 
 def _observer() -> sr.ObserverContext:
@@ -124,6 +120,7 @@ def _volumes(
     if findings.labels is None:
         return
     present = present_segments(findings, content.segments)
+    counts = voxel_counts(findings.labels, max((x.label for x in content.segments), default=0))
     for segment in content.segments:
         shared = {
             "tracking_identifier": sr.TrackingIdentifier(
@@ -136,7 +133,7 @@ def _volumes(
             "measurements": [
                 sr.Measurement(
                     name=VOLUME,
-                    value=round(volume_ml(volume, findings.labels, segment.label), 3),
+                    value=round(int(counts[segment.label]) * volume.voxel_ml, 3),
                     unit=MILLILITRE,
                 )
             ],
@@ -187,17 +184,6 @@ def _classifications(
                 sr.Measurement(name=PROBABILITY, value=round(100 * probability, 2), unit=PERCENT)
             ],
         )
-
-
-def _evidence(volume: Volume, seg: Dataset | None) -> list[Dataset]:
-    """Give the images and the SEG, as headers without a patient."""
-    evidence = lineage.stand_ins(volume)
-    if seg is not None:
-        made = Dataset()
-        for keyword in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
-            setattr(made, keyword, text_of(seg, keyword))
-        evidence.append(made)
-    return evidence
 
 
 def _name_predecessors(made: Dataset, job: Job, predecessors: Sequence[Result]) -> None:

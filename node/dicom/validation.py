@@ -10,7 +10,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from node.dicom import lineage
-from node.dicom.findings import Findings
+from node.dicom.findings import Findings, voxel_counts
 from node.dicom.header import uid_problem
 from node.dicom.reading import text_of
 from node.dicom.seg import present_segments, tracking_uid
@@ -186,7 +186,9 @@ def _measured(seg: Dataset, segments: int) -> tuple[np.ndarray, np.ndarray]:
     rows, columns = np.arange(seg.Rows), np.arange(seg.Columns)
     counts, sums = np.zeros(segments, np.int64), np.zeros((segments, 3))
     for index, frame in enumerate(seg.PerFrameFunctionalGroupsSequence):
-        number = frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber - 1
+        # a macro that is the same for all frames may stand among the shared ones (C.7.6.16)
+        holder = frame if "SegmentIdentificationSequence" in frame else shared
+        number = holder.SegmentIdentificationSequence[0].ReferencedSegmentNumber - 1
         position = np.array(frame.PlanePositionSequence[0].ImagePositionPatient, np.float64)
         mask = _frame(seg, index)
         count = int(mask.sum())
@@ -209,15 +211,15 @@ def _frame(seg: Dataset, index: int) -> np.ndarray:
 def _true_measures(labels: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Count voxels and find centroids (LPS mm) of every label of the mask itself."""
     kinds = int(labels.max()) + 1
-    rows, columns = np.indices(labels.shape[1:]).reshape(2, -1)
     counts, sums = np.zeros(kinds, np.int64), np.zeros((kinds, 3))
     for index, plane in enumerate(labels):
-        flat = plane.ravel()
-        here = np.bincount(flat, minlength=kinds)
+        rows, columns = np.nonzero(plane)
+        found = plane[rows, columns]
+        here = np.bincount(found, minlength=kinds)
         counts += here
         sums[:, 0] += here * index
-        sums[:, 1] += np.bincount(flat, weights=rows, minlength=kinds)
-        sums[:, 2] += np.bincount(flat, weights=columns, minlength=kinds)
+        sums[:, 1] += np.bincount(found, weights=rows, minlength=kinds)
+        sums[:, 2] += np.bincount(found, weights=columns, minlength=kinds)
     middle = sums / np.maximum(counts, 1)[:, None]
     return counts, middle @ affine[:3, :3].T + affine[:3, 3]
 
@@ -261,7 +263,7 @@ def _figure_problems(
     if findings.labels is None:
         return
     said = _volumes_by_tracking(sr)
-    counts = np.bincount(findings.labels.ravel(), minlength=65536 if len(segments) else 1)
+    counts = voxel_counts(findings.labels, max((one.label for one in segments), default=0))
     for segment in segments:
         value = said.get(tracking_uid(job, segment.name))
         expected = int(counts[segment.label]) * volume.voxel_ml

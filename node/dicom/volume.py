@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 from pydicom.pixels.utils import pixel_array
 
 from node.dicom import gate, geometry
 from node.dicom.geometry import Plane, Stack
-from node.dicom.reading import number_of, padding_of, plane_of, text_of
+from node.dicom.reading import UNREADABLE, number_of, padding_of, plane_of, text_of
 from node.rules.failures import Refusal
 from node.rules.nouns import InputRequirement
 
@@ -79,7 +78,7 @@ def _read_headers(paths: Sequence[Path]) -> list[_Slice] | Refusal:
     for path in sorted(paths):
         try:
             header = pydicom.dcmread(path, stop_before_pixels=True)
-        except (InvalidDicomError, EOFError, ValueError, KeyError, TypeError, AttributeError):
+        except UNREADABLE:
             return Refusal(
                 f"one of the {len(paths)} files is not a readable DICOM image",
                 advice="Have the series sent again",
@@ -192,8 +191,8 @@ def _out_of_range(stack: Stack, requirement: InputRequirement) -> Refusal | None
 def _stored(path: Path) -> np.ndarray | None:
     """Give the pixels as stored, rows x columns; None when they cannot be decoded."""
     try:
-        pixels = pixel_array(path, raw=True)
-    except (ValueError, RuntimeError, AttributeError, KeyError, EOFError, TypeError, IndexError):
+        pixels = pixel_array(pydicom.dcmread(path), raw=True)
+    except UNREADABLE:
         return None
     return pixels if pixels.ndim == 2 else None
 

@@ -6,6 +6,7 @@ to axes along the grid, each of the three moves every axis on its own: output vo
 looks at input position start + step * k, clamped to the image (MONAI's "border").
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -98,15 +99,27 @@ def _left_alone(array: Array, nearest: bool) -> Array:  # noqa: ARG001, FBT001
 def _spaced(
     affine: Array, shape: Sequence[int], pixdim: Sequence[float]
 ) -> tuple[Array, tuple[int, ...]]:
-    """Give the affine and size of the resampled grid: same rotation, same first voxel."""
+    """Give the affine and size of the resampled grid: the same rotation, at the same place.
+
+    The first voxels share their place. But when rounding has left the source's axes not quite at
+    right angles, no corner comes first on all axes at once, and MONAI (`compute_shape_offset`)
+    has the two grids share their middle instead; so do we.
+    """
     scaled = affine[:3, :3]
     shear_free = np.linalg.cholesky(scaled.T @ scaled).T
     rotation = scaled @ np.linalg.inv(shear_free)
     target = np.eye(4)
     target[:3, :3] = rotation @ np.diag(np.sign(np.diag(shear_free)) * np.abs(pixdim))
-    target[:3, 3] = affine[:3, 3]
-    last = np.linalg.solve(target, affine @ np.array([*(np.array(shape) - 1.0), 1.0]))[:3]
-    return target, tuple(int(n) for n in np.round(np.abs(last) + 1.0))
+    ends = np.array(list(itertools.product(*((0.0, n - 1.0) for n in shape)))).T
+    there = (np.linalg.solve(target, affine) @ np.vstack([ends, np.ones(8)]))[:3]
+    sizes = np.round(np.ptp(there, axis=1) + 1.0)
+    first = (there - there[:, :1]).min(axis=1)
+    if np.allclose(first, 0.0):
+        target[:3, 3] = affine[:3, 3]
+    else:
+        middle = affine[:3, :3] @ (np.array(shape) / 2.0) + affine[:3, 3]
+        target[:3, 3] = middle - target[:3, :3] @ (sizes / 2.0)
+    return target, tuple(int(n) for n in sizes)
 
 
 def _by_matrix(array: Array, move: Array, sizes: Sequence[int], mode: str) -> Array:
@@ -127,9 +140,13 @@ def resize(
         chosen = "nearest" if nearest else mode
         return _resized(array, shape, chosen, align_corners=align_corners and not nearest)
 
-    scale = np.array(shape) / np.array(sizes)
-    move = np.diag([*scale, 1.0])
-    move[:3, 3] = (scale - 1.0) / 2.0
+    if align_corners:
+        scale = (np.array(shape) - 1.0) / np.maximum(np.array(sizes) - 1.0, 1.0)
+        move = np.diag([*scale, 1.0])
+    else:
+        scale = np.array(shape) / np.array(sizes)
+        move = np.diag([*scale, 1.0])
+        move[:3, 3] = (scale - 1.0) / 2.0
     voxels = _resized(grid.voxels, sizes, mode, align_corners=align_corners)
     return Grid(voxels, grid.affine @ move), undo
 

@@ -28,6 +28,7 @@ from node.ledger.transactions import (
 from node.ledger.writing.associating import Associating
 from node.ledger.writing.confirming import Confirming
 from node.ledger.writing.delivering import Delivering
+from node.ledger.writing.holding import Holding
 from node.ledger.writing.inferring import Inferring, ResultChangedError
 from node.ledger.writing.receiving import Receiving
 from node.ledger.writing.settling import Settling
@@ -51,6 +52,7 @@ class Ledger(
     Inferring,
     Delivering,
     Confirming,
+    Holding,
     Sweeping,
     Evidence,
     Results,

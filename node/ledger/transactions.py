@@ -133,6 +133,7 @@ def connect(address: URL) -> Engine:
     try:
         engine = create_engine(
             address,
+            hide_parameters=True,  # an exception's text must not carry what a peer sent
             pool_pre_ping=not embedded,
             connect_args={} if embedded else {"connect_timeout": 10},
         )

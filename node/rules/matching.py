@@ -18,13 +18,14 @@ _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
 
 
 def choose(
-    attributes: Mapping[str, Attribute], routes: Sequence[Route]
+    attributes: Mapping[str, Attribute], routes: Sequence[Route], *, ours: bool = False
 ) -> tuple[Route | None, list[RouteDecision]]:
     """Give the first route whose every condition holds, and for each route the reason.
 
-    Objects that a radnode made match no route (the loop guard), whatever the routes say.
+    Objects that a radnode made match no route (the loop guard), whatever the routes say: by their
+    header, or because the ledger knows them (`ours`), should a PACS have changed the header.
     """
-    if made_by_us(attributes):
+    if ours or made_by_us(attributes):
         why = "it was made by a radnode; own results are never processed"
         return None, [RouteDecision(route.name, chosen=False, reason=why) for route in routes]
     chosen: Route | None = None

@@ -6,10 +6,12 @@ bundle, so a second try makes the same bytes, and the ledger takes them once.
 """
 
 import hashlib
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from threading import Event as Signal
 from threading import Thread
 
@@ -87,7 +89,7 @@ class Infer:
             why = error.strerror or type(error).__name__
             refusal = Refusal(f"the disk failed: {why}", Fault.NODE, again=True)
         except Exception as error:  # noqa: BLE001 - the message may hold patient data: type only
-            what = type(error).__name__
+            what = f"{type(error).__name__} at {_where(error)}"
             refusal = Refusal(f"the node failed on it ({what})", Fault.NODE, again=True)
         if refusal is not None:
             self._end(job, refusal)
@@ -190,6 +192,12 @@ class Infer:
         finally:
             done.set()
             thread.join()
+
+
+def _where(error: Exception) -> str:
+    """Say where in our code an error arose: file, line and function hold no patient data."""
+    ours = [f for f in traceback.extract_tb(error.__traceback__) if "/node/" in f.filename]
+    return f"{Path(ours[-1].filename).name}:{ours[-1].lineno} in {ours[-1].name}"
 
 
 def _with_bundle(job: Job, bundle: Bundle) -> Job:

@@ -59,8 +59,10 @@ class Settle:
         return now - known[1]
 
     def _settle(self, evidence: SeriesEvidence, reason: str) -> None:
-        route, decisions = matching.choose(evidence.attributes, self._routes)
         uid = evidence.series_instance_uid
+        first = self._ledger.instances_of(uid, evidence.edition)[:1]
+        ours = any(self._ledger.is_own_result(one.sop_instance_uid) for one in first)
+        route, decisions = matching.choose(evidence.attributes, self._routes, ours=ours)
         job = self._job(evidence, route) if route else None
         if not self._ledger.series_settled(evidence, reason, decisions, job):
             return  # a slice came in between; look again

@@ -26,6 +26,7 @@ from node.wire.scp import CommitmentReport, read_report
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 60.0
 REPORT_SECONDS = 2.0
+_ALLOW = "Have the SOP class and transfer syntax allowed on its side, then `radnode retry` it"
 MAXIMUM_CONTEXTS = 128  # PS3.8: odd identifiers from 1 to 255
 
 
@@ -131,7 +132,7 @@ def _send_one(association: Association, peer: Peer, parcel: Parcel) -> Sent:
         why = Refusal(
             f"{peer.name} does not accept this kind of object in this transfer syntax",
             Fault.PEER,
-            "Have the SOP class allowed on its side, then `radnode retry` it",
+            _ALLOW,
         )
         return Sent(parcel, None, refusal=why)
     except OSError:
@@ -185,7 +186,9 @@ def _why_not(association: Association, peer: Peer) -> Refusal:
     where = f"{peer.name} ({peer.ae_title} at {peer.host}:{peer.port})"
     if association.is_rejected:
         return Refusal(f"{where} rejected the association", Fault.PEER, again=True)
-    if association.is_aborted:
+    if association.rejected_contexts:
+        return Refusal(f"{where} accepts no such kind of object", Fault.PEER, _ALLOW)
+    if association.is_aborted and association.acceptor.primitive is not None:
         return Refusal(f"{where} aborted the association", Fault.PEER, again=True)
     return Refusal(f"{where} cannot be reached", Fault.PEER, again=True)
 

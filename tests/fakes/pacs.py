@@ -35,6 +35,7 @@ class Pacs:
         ae.add_supported_context(Verification)
         ae.add_supported_context(StorageCommitmentPushModel)
         ae.require_called_aet = True
+        ae.acse_timeout = ae.network_timeout = 3  # how long its own end lingers after an abort
         if self.rejects:
             ae.require_calling_aet = ["SOMEBODY ELSE"]
         handlers = [
@@ -55,7 +56,7 @@ class Pacs:
 
     def _store(self, event):
         if self.abort_at is not None and len(self.received) >= self.abort_at:
-            event.assoc.abort()
+            event.assoc.acse.send_abort(0x02)
             return 0x0110
         if self.stall_seconds:
             threading.Event().wait(self.stall_seconds)

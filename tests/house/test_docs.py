@@ -88,7 +88,9 @@ def test_the_changelog_has_this_version():
 def test_nothing_committed_names_the_machine_it_was_built_on():
     import subprocess
 
-    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    files = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     needles = ["/" + "work/", "file:///" + "opt/" + "pypi", "/" + "root/"]
     for name in files.stdout.splitlines():
         path = ROOT / name

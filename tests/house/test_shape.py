@@ -8,9 +8,22 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 NODE = ROOT / "node"
-FILES = sorted([*NODE.rglob("*.py"), *(ROOT / "bench").rglob("*.py"), *(ROOT / "models").rglob("*.py")])
+FILES = sorted(
+    [*NODE.rglob("*.py"), *(ROOT / "bench").rglob("*.py"), *(ROOT / "models").rglob("*.py")]
+)
 MAX_FILE, MAX_FUNCTION = 400, 50
-DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "base", "core", "tools"}
+DRAWERS = {
+    "utils",
+    "util",
+    "helpers",
+    "helper",
+    "common",
+    "misc",
+    "manager",
+    "base",
+    "core",
+    "tools",
+}
 
 each_file = pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 

@@ -36,7 +36,12 @@ def test_a_unit_is_valid(unit, tool, tmp_path):
 @each_unit
 def test_a_wrong_configuration_is_not_started_again_and_the_rest_is(unit):
     text = unit.read_text()
-    for line in ("Type=notify", "RestartPreventExitStatus=78", "Restart=always", "StartLimitIntervalSec=0"):
+    for line in (
+        "Type=notify",
+        "RestartPreventExitStatus=78",
+        "Restart=always",
+        "StartLimitIntervalSec=0",
+    ):
         assert f"\n{line}\n" in text
     assert re.search(r"\nWatchdogSec=\d+\n", text)
 

@@ -166,7 +166,7 @@ def test_sagittal_and_axial_acquisitions_give_the_same_volume(node, pacs, head, 
         node.send(written)
         rows = node.wait_for("job_finished", number)
         finished = [row for row in rows if row["event"] == "job_finished"][-1]
-        volumes[plane] = finished["detail"]["volumes_ml"]["Brain"]
+        volumes[plane] = finished["detail"]["findings"]["volumes_ml"]["Brain"]
     low, high = real_input.expected_brain_ml(head)
     assert all(low <= v <= high for v in volumes.values()), volumes
     assert volumes["sagittal"] == pytest.approx(volumes["axial"], rel=0.01)

@@ -53,6 +53,12 @@ def test_own_results_match_no_route_whatever_it_says():
     assert "own results" in decisions[0].reason
 
 
+def test_what_the_ledger_knows_as_ours_matches_no_route_either():
+    chosen, decisions = choose(T1, [route("all")], ours=True)
+    assert chosen is None
+    assert "own results" in decisions[0].reason
+
+
 def test_every_unmet_condition_is_named():
     _, decisions = choose(T1, [route("x", Modality="CT", BodyPartExamined="CHEST")])
     assert decisions[0].reason == "Modality is MR, not CT; BodyPartExamined is absent, not CHEST"

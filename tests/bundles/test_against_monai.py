@@ -44,6 +44,9 @@ BEFORE = {
         step("Spacingd", pixdim=[3.07, 1.71, 2.03], mode="bilinear", padding_mode="border"),
     ],
     "spacing by nearest": [step("Spacingd", pixdim=[3.3, 1.3, 2.2], mode="nearest")],
+    "spacing, corners aligned": [
+        step("Spacingd", pixdim=[1.47, 2.53, 3.07], align_corners=True, dtype="float32")
+    ],
     "spacing that is there": [step("Spacingd", pixdim=[1.953125, 1.953125, 2.0])],
     "resize nearest-exact": [
         step("Resized", spatial_size=[64, 61, 97], mode="nearest-exact", align_corners=None)

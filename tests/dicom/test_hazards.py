@@ -1,16 +1,17 @@
 """Every way in which a series can be wrong without looking wrong: it is refused, and we say why."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from pydicom.dataelem import RawDataElement
-from pydicom.tag import Tag
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from node.dicom.volume import Volume, read_volume
 from node.rules.failures import Fault, Refusal
 from node.rules.nouns import InputRequirement
-from tests.fakes.scanner import Scanner, save
+from tests.fakes.scanner import Scanner, put_raw, save
 
 NAMES = ("Phantom^Ellipsoid", "TEST-1", "OTHER-2", "20000101")
 
@@ -24,12 +25,6 @@ def refused(outcome: object, *words: str) -> Refusal:
         assert word in outcome.reason
     assert not any(name in str(outcome) for name in NAMES)
     return outcome
-
-
-def raw(keyword: str, vr: str, value: bytes) -> RawDataElement:
-    tag = Tag(keyword)
-    value += b" " * (len(value) % 2)
-    return RawDataElement(tag, vr, len(value), value, 0, False, True)
 
 
 def test_missing_slices_are_counted_and_placed(read):
@@ -72,7 +67,10 @@ def test_different_images_at_one_place_are_refused(tmp_path: Path, requirement):
     other = Scanner().series(10)[4]
     other.SOPInstanceUID = other.file_meta.MediaStorageSOPInstanceUID = "1.2.3.4"
     other.PixelData = bytes(len(other.PixelData))
-    refused(read_volume(save([*slices, other], tmp_path), requirement), "at 1 places")
+    refused(
+        read_volume(save([*slices, other], tmp_path), requirement),
+        "at 1 position there are several",
+    )
 
 
 def test_one_sop_instance_uid_for_two_images_is_refused(read):
@@ -181,17 +179,19 @@ def test_images_that_do_not_say_where_they_are_are_refused(
 def test_a_spacing_that_is_no_number_is_refused_and_never_guessed(tmp_path: Path, requirement):
     slices = Scanner().series(6)
     for ds in slices:
-        ds[Tag("PixelSpacing")] = raw("PixelSpacing", "DS", b"2,0\\2,0")
+        put_raw(ds, "PixelSpacing", "DS", b"2,0\\2,0")
     refused(read_volume(save(slices, tmp_path), requirement), "PixelSpacing")
 
 
 def test_sloppy_values_that_nobody_needs_do_no_harm(tmp_path: Path, requirement):
     slices = Scanner().series(6)
     for ds in slices:
-        ds[Tag("StudyDate")] = raw("StudyDate", "DA", b"2026.01.10")
-        ds[Tag("SliceThickness")] = raw("SliceThickness", "DS", b"3.00000000000000000001")
-        ds[Tag("InstanceNumber")] = raw("InstanceNumber", "IS", b"1.0")
-        ds[Tag("PatientWeight")] = raw("PatientWeight", "DS", b"70 kg")
+        put_raw(ds, "StudyDate", "DA", b"2026.01.10")
+        put_raw(ds, "SliceThickness", "DS", b"3.00000000000000000001")
+        put_raw(ds, "InstanceNumber", "IS", b"1.0")
+        put_raw(ds, "PatientWeight", "DS", b"70 kg")
+        put_raw(ds, "EchoNumbers", "IS", b"first")
+        put_raw(ds, "TriggerTime", "DS", b"soon")
     assert isinstance(read_volume(save(slices, tmp_path), requirement), Volume)
 
 
@@ -284,9 +284,22 @@ def test_file_meta_information_that_lies_is_not_believed(tmp_path: Path, require
 def test_nothing_about_a_patient_reaches_stderr(tmp_path: Path, requirement, capfd):
     slices = Scanner().series(6)
     for ds in slices:
-        ds[Tag("PatientName")] = raw("PatientName", "PN", b"SECRET=a=b=c=d^^^^^^^^")
-        ds[Tag("PatientBirthDate")] = raw("PatientBirthDate", "DA", b"SECRET.01.10")
-        ds[Tag("PatientID")] = raw("PatientID", "LO", b"SECRET" * 20)
+        put_raw(ds, "PatientName", "PN", b"SECRET=a=b=c=d^^^^^^^^")
+        put_raw(ds, "PatientBirthDate", "DA", b"SECRET.01.10")
+        put_raw(ds, "PatientID", "LO", b"SECRET" * 20)
     with np.errstate(all="raise"):
         read_volume(save(slices, tmp_path), requirement)
     assert "SECRET" not in "".join(capfd.readouterr())
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.integers(132, 2200), st.integers(0, 255)), min_size=1, max_size=8))
+def test_whatever_a_file_holds_there_is_a_volume_or_a_reason(changes):
+    with TemporaryDirectory() as folder:
+        paths = Scanner(rows=8, columns=8, row_spacing=9, column_spacing=9).save(Path(folder), 4)
+        content = bytearray(paths[1].read_bytes())
+        for place, value in changes:
+            content[place % len(content)] = value
+        paths[1].write_bytes(bytes(content))
+        outcome = read_volume(paths, InputRequirement(("MR",)))
+    assert isinstance(outcome, Volume | Refusal)

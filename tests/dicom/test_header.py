@@ -10,10 +10,8 @@ import pydicom
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filewriter import dcmwrite
-from pydicom.tag import Tag
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -28,7 +26,7 @@ from pydicom.uid import (
 from node.dicom import header
 from node.dicom.header import Header
 from node.rules.failures import Refusal
-from tests.fakes.scanner import Scanner
+from tests.fakes.scanner import Scanner, put_raw
 
 SYNTAXES = [
     ExplicitVRLittleEndian,
@@ -39,8 +37,6 @@ SYNTAXES = [
     JPEGLSLossless,
     JPEG2000Lossless,
 ]
-
-TAG_ECHO_TIME = Tag("EchoTime")
 
 
 def over_the_wire(ds: Dataset) -> tuple[bytes, str]:
@@ -130,9 +126,7 @@ def test_leading_zeros_in_a_uid_are_tolerated():
 @pytest.mark.parametrize("written", ["1,5", "nan", "1e999", "ten"])
 def test_numbers_that_are_none_are_left_out(written):
     ds = one_slice()
-    ds[TAG_ECHO_TIME] = RawDataElement(
-        TAG_ECHO_TIME, "DS", 6, written.ljust(6).encode(), 0, False, True
-    )
+    put_raw(ds, "EchoTime", "DS", written.encode())
     read = header.read_header(*over_the_wire(ds))
     assert isinstance(read, Header)
     assert "EchoTime" not in read.attributes

@@ -5,9 +5,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from node.dicom import results
@@ -15,7 +13,7 @@ from node.dicom.encoding import from_bytes
 from node.dicom.lineage import series_description, series_number
 from node.dicom.volume import Volume, read_volume
 from node.rules.nouns import ModelIdentity
-from tests.fakes.scanner import Scanner, save
+from tests.fakes.scanner import Scanner, put_raw, save
 
 NAMES = {
     "latin": ("ISO_IR 100", "Müller^Jürgen".encode("latin-1")),
@@ -31,12 +29,6 @@ NAMES = {
     "korean": (["", "ISO 2022 IR 149"], b"Hong^Gildong=\x1b$)C\xfb\xf3^\x1b$)C\xd1\xce\xd4\xd7"),
     "broken": ("ISO_IR 192", b"\xff\xfe\xe4^caf\xe9"),
 }
-
-
-def raw(keyword: str, vr: str, value: bytes) -> RawDataElement:
-    tag = Tag(keyword)
-    value += b" " * (len(value) % 2)
-    return RawDataElement(tag, vr, len(value), value, 0, False, True)
 
 
 def value_in(ds: Dataset, keyword: str) -> bytes:
@@ -67,8 +59,8 @@ def test_a_name_keeps_its_bytes_and_its_character_set(carried, which, syntax):
     charset, name = NAMES[which]
     slices = Scanner(charset=charset, transfer_syntax=syntax).series(8)
     for ds in slices:
-        ds[Tag("PatientName")] = raw("PatientName", "PN", name)
-        ds[Tag("StudyDescription")] = raw("StudyDescription", "LO", name.split(b"=")[-1])
+        put_raw(ds, "PatientName", "PN", name)
+        put_raw(ds, "StudyDescription", "LO", name.split(b"=")[-1])
     for ds in carried(slices).values():
         assert value_in(ds, "PatientName") == name
         assert value_in(ds, "StudyDescription") == name.split(b"=")[-1]

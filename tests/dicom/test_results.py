@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from node.dicom import preview, results, seg, sr
+from node.dicom import preview, results, seg, sr, validation
 from node.dicom.encoding import from_bytes, to_bytes
 from node.dicom.findings import Findings
 from node.dicom.volume import Volume, read_volume
@@ -165,8 +165,9 @@ def test_the_report_measures_the_mask_and_points_at_its_segment(made):
     assert groups[0].get_measurements()[0].value == pytest.approx(true, abs=0.001)
     mask = from_bytes(by_kind(outcome)["SEG"])
     assert groups[0].tracking_uid == mask.SegmentSequence[0].TrackingUID
-    roi = groups[0].roi
-    assert roi.referenced_sop_instance_uid == mask.SOPInstanceUID
+    target = groups[0].referenced_segment
+    assert target.referenced_sop_instance_uid == mask.SOPInstanceUID
+    assert target.referenced_segment_numbers == [1]
     plain = document.content.get_image_measurement_groups()
     assert [group.tracking_identifier for group in plain] == ["Left kidney", "Magnetic resonance"]
     assert plain[0].get_measurements()[0].value == 0
@@ -235,7 +236,7 @@ def test_sloppy_uids_and_values_of_the_scanner_do_not_stop_a_result(
 
 
 def test_packed_pixels_of_odd_length_end_with_a_zero_byte(made):
-    _, outcome = made(rows=7, columns=9, row_spacing=12.0, column_spacing=9.0)
+    _, outcome = made(rows=7, columns=9, row_spacing=9.0, column_spacing=8.0)
     ds = from_bytes(by_kind(outcome)["SEG"])
     bits = ds.NumberOfFrames * 63
     assert (bits + 7) // 8 % 2 == 1, "the case is not odd any more"
@@ -267,7 +268,7 @@ def test_upright_voxels_run_up_back_and_left(read, orientation):
     volume = read(orientation=orientation, n=16)
     assert isinstance(volume, Volume)
     marked = np.zeros(volume.voxels.shape, np.uint8)
-    index = np.linalg.inv(volume.affine) @ np.append(CENTRE_MM + [9, 6, 4], 1)
+    index = np.linalg.inv(volume.affine) @ np.append(CENTRE_MM + np.array([9, 6, 4]), 1)
     marked[tuple(np.rint(index[:3]).astype(int))] = 1
     turned, spacing = preview.upright(marked, volume.affine)
     middle = (np.array(turned.shape) - 1) / 2
@@ -311,8 +312,6 @@ def test_upright_voxels_run_up_back_and_left(read, orientation):
     ],
 )
 def test_a_spoiled_seg_does_not_pass(read, found, segments, identity, job_of, spoil, complaint):
-    from node.dicom import validation
-
     volume = read()
     findings, job = found(volume), job_of(volume)
     mask = seg.build_seg(volume, findings, segments, identity, job)
@@ -327,8 +326,6 @@ def test_a_spoiled_seg_does_not_pass(read, found, segments, identity, job_of, sp
 
 
 def test_a_report_that_tells_another_volume_does_not_pass(read, found, segments, identity, job_of):
-    from node.dicom import validation
-
     volume = read()
     findings, job = found(volume), job_of(volume)
     mask = seg.build_seg(volume, findings, segments, identity, job)
@@ -343,8 +340,6 @@ def test_a_report_that_tells_another_volume_does_not_pass(read, found, segments,
 def test_a_report_of_a_segment_without_its_seg_does_not_pass(
     read, found, segments, identity, job_of
 ):
-    from node.dicom import validation
-
     volume = read()
     findings, job = found(volume), job_of(volume)
     report = sr.build_sr(volume, findings, sr.Content(segments, (), identity, None), job)
@@ -354,9 +349,11 @@ def test_a_report_of_a_segment_without_its_seg_does_not_pass(
     assert problems == ["the model found segments, but there is no SEG"]
 
 
-def test_a_result_that_fails_our_checks_is_not_handed_over(read, found, model, job_of, monkeypatch):
+def test_a_result_that_fails_our_checks_is_not_handed_over(read, found, model, job_of):
     volume = read()
-    monkeypatch.setattr(results.validation, "problems", lambda *_: ["it is upside down"])
-    outcome = results.make(volume, found(volume), model, job_of(volume))
+    shifted = volume.affine.copy()
+    shifted[0, 3] += 1.0
+    wrong = replace(volume, affine=shifted)
+    outcome = results.make(wrong, found(wrong), model, job_of(wrong))
     assert isinstance(outcome, Refusal)
-    assert "upside down" in outcome.reason
+    assert "Ellipsoid lies 1.00 mm away" in outcome.reason

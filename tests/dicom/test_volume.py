@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom.pixels import get_decoder
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -110,8 +111,6 @@ def test_lossless_syntaxes_give_the_same_voxels(read, tmp_path, requirement, syn
 
 
 def test_high_throughput_jpeg_2000_can_be_decoded():
-    from pydicom.pixels import get_decoder
-
     assert get_decoder(HTJ2KLossless).is_available
 
 

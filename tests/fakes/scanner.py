@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from pydicom.charset import convert_encodings, default_encoding
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.tag import Tag
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, MRImageStorage
 
 from node.rules.naming import derived_uid
@@ -76,6 +79,8 @@ class Scanner:
             ds.file_meta.TransferSyntaxUID = self.transfer_syntax
         if self.transfer_syntax == UID("1.2.840.10008.1.2.2"):
             ds.PixelData = stored.astype(">i2" if self.signed else ">u2").tobytes()
+        if not self.transfer_syntax.is_encapsulated:
+            ds["PixelData"].VR = "OW"
         return ds
 
     def _position(self, index: int, n: int) -> np.ndarray:
@@ -164,3 +169,17 @@ def save(slices: Sequence[Dataset], folder: Path) -> list[Path]:
         ds.save_as(path, enforce_file_format=True)
         paths.append(path)
     return paths
+
+
+def put_raw(ds: Dataset, keyword: str, vr: str, value: bytes) -> None:
+    """Have an element written with these very bytes, however wrong they are."""
+    value += b" " * (len(value) % 2)
+    tag = Tag(keyword)
+    ds[tag] = RawDataElement(tag, vr, len(value), value, 0, False, True)
+    charset = ds.get("SpecificCharacterSet")
+    syntax = ds.file_meta.TransferSyntaxUID
+    ds.set_original_encoding(
+        syntax.is_implicit_VR,
+        syntax.is_little_endian,
+        convert_encodings(charset) if charset else default_encoding,
+    )

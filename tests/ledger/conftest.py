@@ -81,7 +81,7 @@ def postgresql() -> Iterator[Server]:
         if os.environ.get("CI") == "true":
             pytest.fail(why)
         pytest.skip(why)
-    folder = Path(tempfile.mkdtemp(prefix="radnode-pg-", dir="/tmp"))  # a socket's path is short
+    folder = Path(tempfile.mkdtemp(prefix="radnode-pg-"))  # a socket's path is short
     if os.geteuid() == 0:
         user = pwd.getpwnam("postgres")
         os.chown(folder, user.pw_uid, user.pw_gid)

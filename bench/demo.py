@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pydicom
 import yaml
-from node.ledger.opening import Ledger, open_ledger
 
 from bench import orthanc, real_input
 from node.clock import SystemClock
+from node.ledger.opening import Ledger, open_ledger
 from node.rules.nouns import Peer
 from node.wire import scu
 

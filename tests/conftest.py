@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.postgresql import programs_found, serving
+
 CI = os.environ.get("CI") == "true"
 
 
@@ -22,6 +24,16 @@ def tool():
         return found
 
     return find
+
+
+@pytest.fixture(scope="session")
+def postgresql():
+    """A real PostgreSQL server for this session; without one the test is skipped."""
+    programs = programs_found()
+    if programs is None:
+        pytest.skip("PostgreSQL is not here; `make test` installs it where it may")
+    with serving(programs) as server:
+        yield server
 
 
 @pytest.hookimpl(wrapper=True)

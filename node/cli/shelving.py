@@ -1,6 +1,7 @@
 """Verbs of the shelf: which models are there, are they fit to run, and why not."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,9 @@ def _models(options: argparse.Namespace, config: Config) -> int:
 def _check(shelf: Shelf, names: list[str]) -> int:
     unfit = 0
     for name in names:
-        problems = shelf.fitness(name)
+        problems = shelf.fitness(name) or shelf.check_golden(name, os.cpu_count() or 1)
         unfit += bool(problems)
-        say(f"{name}: {'fit to run' if not problems else 'NOT fit to run'}")
+        say(f"{name}: {'NOT fit to run' if problems else 'fit to run, its golden case comes out'}")
         for problem in problems:
             say(f"  {problem}")
     return 1 if unfit else 0

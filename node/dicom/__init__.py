@@ -4,6 +4,11 @@ Importing this package quietens pydicom's reading: its warnings quote the values
 about, and those may be a patient's. What we need of an object we check ourselves.
 """
 
+import logging
+import warnings
+
 from pydicom import config
 
+warnings.filterwarnings("ignore", category=UserWarning, module=r"pydicom\.")
+logging.getLogger("pydicom").setLevel(logging.ERROR)
 config.settings.reading_validation_mode = config.IGNORE

@@ -103,7 +103,7 @@ def crowded(headers: Sequence[Dataset], places: int) -> Refusal:
     else:
         why = "nothing in the headers tells them apart"
     return Refusal(
-        f"at {places} position{'s' if places > 1 else ''} there are several different images: {why}",
+        f"at {places} position{'s' if places > 1 else ''} there are different images: {why}",
         advice="Have each echo, phase or reconstruction sent as a series of its own",
     )
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from node.dicom.geometry import Plane
 
 UNREADABLE = (
     *(ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError),
-    *(RuntimeError, EOFError, struct.error, zlib.error, InvalidDicomError),
+    *(RuntimeError, EOFError, struct.error, zlib.error, InvalidDicomError, BytesLengthException),
 )
 """What pydicom raises on bytes that are not what they should be."""
 

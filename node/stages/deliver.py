@@ -10,6 +10,7 @@ from node.rules.events import Event
 from node.rules.failures import Fault, Refusal
 from node.rules.nouns import Delivery, Peer
 from node.rules.retrying import Persistence
+from node.rules.states import ForbiddenTransitionError
 from node.spool import Spool
 from node.stages.turning import Bell, Rooms
 from node.wire import scu
@@ -69,7 +70,11 @@ class Deliver:
         waiting = {delivery.result.sop_instance_uid: delivery for delivery in due}
         parcels = [_parcel(delivery, self._spool) for delivery in due]
         for sent in scu.send(peer, self._own_ae, parcels):
-            self._note(waiting[sent.parcel.sop_instance_uid], sent)
+            delivery = waiting[sent.parcel.sop_instance_uid]
+            try:
+                self._note(delivery, sent)
+            except ForbiddenTransitionError:  # the lease lapsed, and somebody else sent it
+                self._say(Event.DELIVERY_RETRIED, delivery, "its lease lapsed while it was sent")
         self._own.ring()
 
     def _note(self, delivery: Delivery, sent: Sent) -> None:

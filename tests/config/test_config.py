@@ -232,7 +232,9 @@ def test_folders_are_relative_to_the_file(written, tmp_path):
 def test_the_database_can_be_named_by_the_environment_and_is_never_shown(written, monkeypatch):
     path = written("database: {url: 'env:RADNODE_DATABASE_URL'}\n")
     monkeypatch.delenv("RADNODE_DATABASE_URL", raising=False)
-    with pytest.raises(ConfigError, match="the environment variable RADNODE_DATABASE_URL is not set"):
+    with pytest.raises(
+        ConfigError, match="the environment variable RADNODE_DATABASE_URL is not set"
+    ):
         load(path)
     monkeypatch.setenv("RADNODE_DATABASE_URL", "postgresql+psycopg://u:secret@h/d")
     config = load(path)

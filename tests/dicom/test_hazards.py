@@ -69,7 +69,7 @@ def test_different_images_at_one_place_are_refused(tmp_path: Path, requirement):
     other.PixelData = bytes(len(other.PixelData))
     refused(
         read_volume(save([*slices, other], tmp_path), requirement),
-        "at 1 position there are several",
+        "at 1 position there are different images",
     )
 
 

@@ -30,10 +30,21 @@ class NodeProcess:
         peers = [{"name": "scanner", "ae_title": "*", "host": "127.0.0.1", "may": ["store"]}]
         for name, port in (destinations or {}).items():
             peers.append(
-                {"name": name, "ae_title": name.upper(), "host": "127.0.0.1", "port": port, "may": ["store"]}
+                {
+                    "name": name,
+                    "ae_title": name.upper(),
+                    "host": "127.0.0.1",
+                    "port": port,
+                    "may": ["store"],
+                }
             )
         settings = {
-            "node": {"ae_title": "RADNODE", "host": "127.0.0.1", "port": self.port, "data_dir": "var"},
+            "node": {
+                "ae_title": "RADNODE",
+                "host": "127.0.0.1",
+                "port": self.port,
+                "data_dir": "var",
+            },
             "peers": peers,
             "models": {"dir": str(ROOT / "models" / "bundles")},
             "routes": [
@@ -100,7 +111,8 @@ class NodeProcess:
         return (self.folder / "journal.txt").read_text()
 
     def ledger(self):
-        return open_ledger(None, self.data, SystemClock())
+        url = yaml.safe_load(self.config.read_text()).get("database", {}).get("url")
+        return open_ledger(url, self.data, SystemClock())
 
     def audit(self):
         ledger = self.ledger()
@@ -129,7 +141,7 @@ class NodeProcess:
         return list(scu.send(self.peer, calling, parcels(paths)))
 
     def cli(self, *arguments, code=0):
-        """Run another verb on the same configuration; give its stdout."""
+        """Run another verb on the same configuration; give its stdout, or stderr if it fails."""
         done = subprocess.run(
             [sys.executable, "-m", "node", *arguments, "--config", str(self.config)],
             capture_output=True,
@@ -138,7 +150,7 @@ class NodeProcess:
             timeout=120,
         )
         assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout
+        return done.stdout if code == 0 else done.stdout + done.stderr
 
     def status(self):
         return json.loads(self.cli("status", "--json"))

@@ -21,9 +21,7 @@ EVENTS = [
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("event", EVENTS)
-def test_a_kill_at_any_event_loses_nothing_and_doubles_nothing(
-    tmp_path, thin_head, event, when
-):
+def test_a_kill_at_any_event_loses_nothing_and_doubles_nothing(tmp_path, thin_head, event, when):
     if orthanc.find() is None:
         pytest.skip("Orthanc is not installed")
     with orthanc.Orthanc(tmp_path / "orthanc") as pacs:

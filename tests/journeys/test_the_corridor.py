@@ -42,7 +42,10 @@ def brain_ml(report):
 
     def walk(item):
         for child in item.get("ContentSequence", []):
-            if child.ValueType == "NUM" and child.ConceptNameCodeSequence[0].CodeValue == "118565006":
+            if (
+                child.ValueType == "NUM"
+                and child.ConceptNameCodeSequence[0].CodeValue == "118565006"
+            ):
                 found.append(float(child.MeasuredValueSequence[0].NumericValue))
             walk(child)
 
@@ -50,7 +53,9 @@ def brain_ml(report):
     return found
 
 
-def test_a_series_goes_in_and_seg_and_sr_lie_in_the_same_study(node, pacs, thin_head, tmp_path, tool):
+def test_a_series_goes_in_and_seg_and_sr_lie_in_the_same_study(
+    node, pacs, thin_head, tmp_path, tool
+):
     assert {s.status for s in node.send(thin_head)} == {0}
     rows = node.wait_for("delivery_accepted", 2)
     events = [row["event"] for row in rows]

@@ -5,7 +5,12 @@ import pytest
 from node.rules.matching import choose, unfit
 from node.rules.nouns import InputRequirement, Route
 
-T1 = {"Modality": "MR", "SeriesDescription": "Sag T1 mprage", "EchoTime": 3.2, "ImageType": ("ORIGINAL", "PRIMARY")}
+T1 = {
+    "Modality": "MR",
+    "SeriesDescription": "Sag T1 mprage",
+    "EchoTime": 3.2,
+    "ImageType": ("ORIGINAL", "PRIMARY"),
+}
 
 
 def route(name, **when):

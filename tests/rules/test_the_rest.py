@@ -50,7 +50,7 @@ def test_it_gives_up_only_when_the_time_is_up():
 @pytest.mark.parametrize("machine", states.TRANSITIONS)
 def test_every_state_can_be_reached_and_is_described(machine):
     described = getattr(states, machine.upper())
-    assert {to for to in states.TRANSITIONS[machine].values()} == set(described)
+    assert set(states.TRANSITIONS[machine].values()) == set(described)
 
 
 def test_what_the_table_does_not_allow_is_refused():

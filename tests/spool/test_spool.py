@@ -2,6 +2,7 @@
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -50,8 +51,8 @@ def test_the_file_is_synced_before_it_gets_its_name_and_the_folder_after(tmp_pat
     real = os.fsync
 
     def watched(descriptor):
-        path = os.readlink(f"/proc/self/fd/{descriptor}")
-        seen.append(("folder" if os.path.isdir(path) else "file", len(list(spool.instance_names()))))
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        seen.append(("folder" if path.is_dir() else "file", len(list(spool.instance_names()))))
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", watched)

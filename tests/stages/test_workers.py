@@ -14,7 +14,9 @@ def test_a_living_process_is_not_gone():
 
 def test_a_process_that_ended_is_gone():
     script = "from node.app import worker_name; print(worker_name())"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert is_gone(done.stdout.strip())
 
 

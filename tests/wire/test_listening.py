@@ -172,7 +172,11 @@ def test_too_many_associations_are_refused_and_told(listener, desk):
 def test_titles_and_address_of_the_caller_are_known(listener, desk):
     call(listener, [(Verification, ["1.2.840.10008.1.2"])]).release()
     (caller,) = desk.callers
-    assert (caller.calling_ae, caller.called_ae, caller.address) == ("CALLER", "RADNODE", "127.0.0.1")
+    assert (caller.calling_ae, caller.called_ae, caller.address) == (
+        "CALLER",
+        "RADNODE",
+        "127.0.0.1",
+    )
 
 
 def test_a_hundred_health_checks_that_send_nothing_leave_nothing(listener, desk):
@@ -186,7 +190,9 @@ def test_a_hundred_health_checks_that_send_nothing_leave_nothing(listener, desk)
 
 
 def test_dcmtk_is_answered(listener, tool):
-    subprocess.run([tool("echoscu"), "127.0.0.1", str(listener.port), "-aec", "RADNODE"], check=True)
+    subprocess.run(
+        [tool("echoscu"), "127.0.0.1", str(listener.port), "-aec", "RADNODE"], check=True
+    )
 
 
 def test_an_empty_request_is_handed_over_as_empty(listener, desk):

@@ -59,16 +59,15 @@ def show(began: float) -> None:
         shutil.rmtree(FOLDER / old, ignore_errors=True)
     with ExitStack() as stack:
         destination = stack.enter_context(_destination(began))
-        config, port = _config(destination.port)
-        stack.enter_context(_process(["run", "--config", str(config)], FOLDER / "node.log"))
+        config, port = node_settings(FOLDER, pacs_port=destination.port, settling=1.0)
+        stack.enter_context(node_process(["run", "--config", str(config)], FOLDER / "node.log"))
         step(began, f"The node listens on port {port}; sending {len(slices)} slices over C-STORE")
         node = Peer("node", "RADNODE", "127.0.0.1", port)
-        last = _send(began, node, slices)
-        clock = SystemClock()
-        ledger = open_ledger(None, FOLDER / "node", clock)
+        last, uid = send_series(node, slices, lambda sent: _progress(began, sent, len(slices)))
+        ledger = open_ledger(None, FOLDER / "node", SystemClock())
         stack.callback(ledger.close)
-        uid = str(pydicom.dcmread(slices[0], stop_before_pixels=True).SeriesInstanceUID)
-        finished = _wait(began, ledger, uid, last)
+        wait_for_results(ledger, uid, lambda what: step(began, f"  {what}"))
+        finished = time.monotonic() - last
         step(began, "Stored at the destination")
         _tell(ledger, uid, finished, destination.name, nifti, began)
 
@@ -76,6 +75,11 @@ def show(began: float) -> None:
 def step(began: float, what: str) -> None:
     """Say what is going on, with the time since the start."""
     print(f"[{time.monotonic() - began:5.1f} s] {what}", flush=True)
+
+
+def _progress(began: float, sent: int, count: int) -> None:
+    if sent % 60 == 0 or sent == count:
+        step(began, f"  {sent} of {count} slices are safe in the node")
 
 
 class Destination:
@@ -98,27 +102,33 @@ def _destination(began: float) -> Iterator[Destination]:
     step(began, "Orthanc is not installed: starting radnode's small archive as the PACS")
     port = orthanc.free_port()
     command = ["archive", str(folder), "--ae-title", "ORTHANC", "--port", str(port)]
-    with _process(command, FOLDER / "pacs.log"):
+    with node_process(command, FOLDER / "pacs.log"):
         yield Destination(f"radnode's small archive in {folder}", port)
 
 
-def _config(pacs_port: int) -> tuple[Path, int]:
-    """Write the demonstration's configuration: the shipped one, on free ports."""
+def node_settings(folder: Path, *, pacs_port: int, settling: float) -> tuple[Path, int]:
+    """Write a configuration into a folder: the shipped one, on free ports; give it and the port.
+
+    Args:
+        folder: gets config.yaml, and node/ for its data.
+        pacs_port: where the peer pacs listens.
+        settling: seconds of quiet until a series is complete.
+    """
     port = orthanc.free_port()
     settings = yaml.safe_load(Path("config.yaml").read_text())
     settings["node"] |= {"host": "127.0.0.1", "port": port, "data_dir": "node"}
     settings["models"]["dir"] = str(Path("models/bundles").resolve())
-    settings["settling"]["quiet_seconds"] = 1
+    settings["settling"]["quiet_seconds"] = settling
     for peer in settings["peers"]:
         if peer["name"] == "pacs":
             peer["port"] = pacs_port
-    path = FOLDER / "config.yaml"
+    path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(settings, sort_keys=False))
     return path, port
 
 
 @contextmanager
-def _process(arguments: list[str], log: Path) -> Iterator[None]:
+def node_process(arguments: list[str], log: Path) -> Iterator[None]:
     """Run a verb of radnode until the end of the `with`, having waited until it is ready."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as errors:
@@ -139,7 +149,19 @@ def _process(arguments: list[str], log: Path) -> Iterator[None]:
                 process.kill()
 
 
-def _send(began: float, node: Peer, slices: list[Path]) -> float:
+def send_series(
+    node: Peer, slices: list[Path], told: Callable[[int], None] | None = None
+) -> tuple[float, str]:
+    """Send files to a node by C-STORE.
+
+    Args:
+        node: where it listens.
+        slices: the files of one series.
+        told: is given the number of each file that was stored.
+
+    Returns:
+        The moment of the last answer on the monotonic clock, and the Series Instance UID.
+    """
     parcels = []
     for path in slices:
         meta = pydicom.filereader.read_file_meta_info(path)
@@ -156,35 +178,42 @@ def _send(began: float, node: Peer, slices: list[Path]) -> float:
         if sent.refusal or sent.status:
             raise GaveUpError(f"the node did not take a slice: {sent.refusal or sent.comment}")
         last = time.monotonic()
-        if number % 60 == 0 or number == len(parcels):
-            step(began, f"  {number} of {len(parcels)} slices are safe in the node")
-    return last
+        if told is not None:
+            told(number)
+    header = pydicom.dcmread(slices[0], stop_before_pixels=True)
+    return last, str(header.SeriesInstanceUID)
 
 
-def _wait(began: float, ledger: Ledger, uid: str, last: float) -> float:
-    """Wait until the results are stored, telling each event; give the seconds since `last`."""
-    told: set[int] = set()
+TELLING: dict[str, str] = {
+    "series_settled": "series settled: {reason}",
+    "job_created": "job created by route {route}",
+    "job_claimed": "the model is looking",
+    "job_finished": "SEG and SR written and checked",
+    "delivery_accepted": "one result accepted by the PACS",
+}
+
+
+def wait_for_results(ledger: Ledger, uid: str, told: Callable[[str], None] | None = None) -> None:
+    """Wait until all results of a series are stored at the destination; tell each event.
+
+    Raises:
+        GaveUpError: something refused or failed, or nothing came in time.
+    """
+    seen: set[int] = set()
     deadline = time.monotonic() + PATIENCE_SECONDS
-    telling: dict[str, Callable[[dict[str, object]], str]] = {
-        "series_settled": lambda d: f"series settled: {d.get('reason')}",
-        "job_created": lambda d: f"job created by route {d.get('route')}",
-        "job_claimed": lambda _: "the model is looking",
-        "job_finished": lambda _: "SEG and SR written and checked",
-        "delivery_accepted": lambda _: "one result accepted by the PACS",
-    }
     while time.monotonic() < deadline:
         rows = ledger.timeline(uid)
         for row in rows:
-            if row["seq"] not in told and row["event"] in telling:
-                step(began, f"  {telling[row['event']](row['detail'])}")
-            told.add(row["seq"])
+            if told is not None and row["seq"] not in seen and row["event"] in TELLING:
+                told(TELLING[row["event"]].format(**{"reason": "", "route": "", **row["detail"]}))
+            seen.add(row["seq"])
         events = [row["event"] for row in rows]
         bad = {"job_refused", "job_failed", "delivery_failed", "series_unclaimed"} & set(events)
         if bad:
             raise GaveUpError(f"{', '.join(bad)}; see `radnode show {uid}`")
         queued = events.count("delivery_queued")
         if queued and events.count("delivery_accepted") == queued:
-            return time.monotonic() - last
+            return
         time.sleep(0.05)
     raise GaveUpError("no result in time; see .demo/node.log")
 

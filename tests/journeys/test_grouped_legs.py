@@ -17,7 +17,7 @@ def test_three_processes_on_postgresql_carry_a_series_and_each_may_be_killed(
             database={"url": url},
             models={"attempts": 5},
         )
-        split = (("receive", "settle", "confirm", "sweep"), ("infer",), ("deliver",))
+        legs_of = (("receive", "settle", "confirm", "sweep"), ("infer",), ("deliver",))
         groups = [
             (copy.copy(first) if number else first, legs) for number, legs in enumerate(legs_of)
         ]

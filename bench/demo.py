@@ -231,13 +231,20 @@ def _tell(ledger: Ledger, uid: str, seconds: float, where: str, nifti: Path, beg
     volumes = finished["detail"]["findings"].get("volumes_ml", {})
     print()
     print(f"From the last slice to the stored result: {seconds:.1f} s")
+    low, high = real_input.expected_brain_ml(nifti)
     for name, millilitres in volumes.items():
-        print(f"{name} volume: {millilitres / 1000:.3f} L ({millilitres:.1f} mL)")
+        expected = f"expected on this head: {low:.0f} to {high:.0f} mL"
+        print(f"{name} volume: {millilitres / 1000:.3f} L ({millilitres:.1f} mL; {expected})")
+        if not low <= millilitres <= high:
+            raise GaveUpError(f"the volume of {name} is not what this head is known to have")
     print(f"SEG      {paths['SEG']}")
     print(f"SR       {paths['SR']}")
     print(f"Preview  {paths['PREVIEW']}")
-    print(f"Both are in the same study at {where}")
+    print(f"SEG and SR lie in the images' own study at {where}")
     print(f"Input: {nifti.name}; all in all {time.monotonic() - began:.1f} s")
+    print(
+        "More: radnode status, radnode show UID, radnode audit verify (--config .demo/config.yaml)"
+    )
     (folder / "figures.json").write_text(
         json.dumps({"seconds": seconds, "volumes_ml": volumes}, indent=1)
     )

@@ -193,7 +193,11 @@ def _furnish_infer(house: House, stack: ExitStack) -> None:
             house.rooms,
             Shelf(models.dir),
             runner,
-            Limits(timeout_seconds=models.timeout_seconds, attempts=models.attempts),
+            Limits(
+                timeout_seconds=models.timeout_seconds,
+                attempts=models.attempts,
+                warm=house.config.routes[0].model if house.config.routes else None,
+            ),
             deliver=house.bells["deliver"],
         )
     )

@@ -112,6 +112,16 @@ class Runner:
                 sent.unlink(missing_ok=True)
                 answer.unlink(missing_ok=True)
 
+    def warm(self, bundle: Bundle, timeout_s: float) -> Refusal | None:
+        """Start the child for a bundle before it is asked anything; None when it is ready."""
+        with self._busy:
+            try:
+                self._child_for(bundle, self._clock.monotonic() + timeout_s)
+            except _GoneError as gone:
+                self.close()
+                return gone.refusal
+            return None
+
     def close(self) -> None:
         """End the child, if there is one; a prediction under way ends with a refusal."""
         child, self._child = self._child, None

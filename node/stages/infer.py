@@ -35,10 +35,14 @@ PAUSES = Persistence(first=2.0, longest=60.0)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a model may take, how often a job is tried, and how the pauses between grow."""
+    """How long a model may take, how often a job is tried, and how the pauses between grow.
+
+    `warm` names the model whose process is started before its first job.
+    """
 
     timeout_seconds: float = 600.0
     attempts: int = 3
+    warm: str | None = None
     pauses: Persistence = PAUSES
 
 
@@ -63,6 +67,7 @@ class Infer:
         self._shelf = shelf
         self._runner = runner
         self._limits = limits
+        self._to_warm = limits.warm
         self._deliver = deliver
 
     def step(self) -> float:
@@ -71,12 +76,27 @@ class Infer:
             log.say(Event.JOB_LAPSED, "warning", job=job_id)
         job = self._ledger.claim_job(self._worker, LEASE_SECONDS)
         if job is None:
+            self._warm_up()
             return 1.0
         log.say(Event.JOB_CLAIMED, job=job.job_id, attempts=job.attempts)
         with self._heartbeat(job):
             self._carry(job)
         self._spool.clear_work(job.job_id)
         return 0.0
+
+    def _warm_up(self) -> None:
+        """Start the first model's process while there is nothing to do, once."""
+        name, self._to_warm = self._to_warm, None
+        if name is None:
+            return
+        bundle = self._shelf.get(name)
+        refusal = (
+            bundle
+            if isinstance(bundle, Refusal)
+            else self._runner.warm(bundle, self._limits.timeout_seconds)
+        )
+        if refusal is not None:
+            log.say("model_not_ready", "warning", reason=str(refusal))
 
     def _carry(self, job: Job) -> None:
         """Bring a job to its end, whatever happens: one bad series must not stop the rest."""

@@ -45,6 +45,27 @@ def test_a_wrong_called_title_is_refused(node):
     node.wait_for("association_refused")
 
 
+def test_a_peer_that_may_not_store_is_told_so(tmp_path, thin_head):
+    peers = [{"name": "desk", "ae_title": "DESK", "host": "127.0.0.1", "may": ["query"]}]
+    with NodeProcess(tmp_path / "node", {}, peers=peers, routes=[]) as node:
+        (sent,) = node.send(thin_head[:1], calling="DESK")
+        assert sent.status == 0x0124
+        assert "does not let desk store" in sent.comment
+        node.wait_for("instance_refused")
+        assert [p for p in spooled(node) if p.suffix == ".dcm"] == []
+
+
+def test_a_disk_that_is_nearly_full_refuses_for_the_moment_and_says_so(tmp_path):
+    with NodeProcess(tmp_path / "node", {}, node={"minimum_free_mb": 10**9}) as node:
+        association = associate(node)
+        assert association.is_rejected
+        primitive = association.acceptor.primitive
+        assert primitive.result == 2, "transient: the sender shall try again"
+        rows = node.wait_for("association_refused")
+        assert "nearly full" in rows[-1]["detail"]["reason"]
+        assert "MB free, less than" in node.cli("check", code=1)
+
+
 def test_uids_that_differ_from_the_command_are_refused(node, thin_head):
     dataset = pydicom.dcmread(thin_head[0])
     association = associate(node)

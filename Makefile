@@ -26,9 +26,10 @@ FULL := $(VENV)/.full-$(KEY)
 demo: $(BASE)
 	@$(RUN) -m bench.demo --case $(CASE)
 
-# Tests that share a server name it as their xdist group and stay in one process.
+# Some tools of the tests come with the environment, so it leads the path. Tests that share a server
+# name it as their xdist group and stay in one process.
 test: $(FULL) peers
-	$(RUN) -m pytest -n 2 --dist loadgroup -rs -q
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) -m pytest -n 2 --dist loadgroup -rs -q
 
 bench: $(FULL) peers
 	@$(RUN) -m bench $(if $(ONLY),--only "$(ONLY)")
@@ -39,7 +40,8 @@ lint: $(FULL)
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-# A node under systemd cannot write beside its own code, so that is compiled here.
+# A node under systemd cannot write beside its own code, so that is compiled here (all but a few
+# files of others that are no Python 3, whence the `|| true`).
 install: $(BASE)
 	@$(RUN) -m compileall -q -j 0 $(VENV)/lib node || true
 

@@ -52,4 +52,5 @@ def pytest_sessionfinish(session):
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if CI and reporter is not None and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        reporter.ensure_newline()
         reporter.write_line("a test file was skipped, which CI does not allow", red=True)

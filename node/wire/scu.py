@@ -21,6 +21,7 @@ from pynetdicom.sop_class import (
 from node.dicom import status
 from node.rules.failures import Fault, Refusal
 from node.rules.nouns import Peer
+from node.wire.pausing import paused
 from node.wire.scp import CommitmentReport, read_report
 
 CONNECT_SECONDS = 10.0
@@ -42,12 +43,16 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What became of one parcel: the peer's status and comment, or a refusal without an answer."""
+    """What became of one parcel: the peer's status and comment, or a refusal without an answer.
+
+    `broke` says that the association is of no more use.
+    """
 
     parcel: Parcel
     status: int | None
     comment: str = ""
     refusal: Refusal | None = None
+    broke: bool = False
 
 
 def echo(peer: Peer, own_ae: str) -> Refusal | None:
@@ -55,7 +60,8 @@ def echo(peer: Peer, own_ae: str) -> Refusal | None:
     with _association(peer, own_ae, [build_context(Verification)]) as association:
         if isinstance(association, Refusal):
             return association
-        answer = association.send_c_echo()
+        with paused(association):
+            answer = association.send_c_echo()
         if not _answered(answer):
             return Refusal(f"{peer.name} gave no answer to C-ECHO", Fault.PEER, again=True)
         return None
@@ -73,8 +79,12 @@ def send(peer: Peer, own_ae: str, parcels: Sequence[Parcel]) -> Iterator[Sent]:
         if isinstance(association, Refusal):
             yield from (Sent(parcel, None, refusal=association) for parcel in parcels)
             return
-        for parcel in parcels:
-            yield _send_one(association, peer, parcel)
+        broke = False
+        with paused(association):
+            for parcel in parcels:
+                sent = _broken(parcel, peer) if broke else _send_one(association, peer, parcel)
+                broke = sent.broke
+                yield sent
 
 
 def request_commitment(
@@ -97,12 +107,13 @@ def request_commitment(
     with _association(peer, own_ae, [context], [(evt.EVT_N_EVENT_REPORT, reported)]) as association:
         if isinstance(association, Refusal):
             return association
-        answer, _ = association.send_n_action(
-            _commitment_request(transaction_uid, instances),
-            1,
-            StorageCommitmentPushModel,
-            StorageCommitmentPushModelInstance,
-        )
+        with paused(association):
+            answer, _ = association.send_n_action(
+                _commitment_request(transaction_uid, instances),
+                1,
+                StorageCommitmentPushModel,
+                StorageCommitmentPushModelInstance,
+            )
         if not _answered(answer) or answer.Status != status.SUCCESS:
             said = status.describe(answer.Status) if _answered(answer) else "gave no answer"
             return Refusal(f"{peer.name} did not take the request: {said}", Fault.PEER, again=True)
@@ -123,9 +134,6 @@ def _commitment_request(transaction_uid: str, instances: Sequence[tuple[str, str
 
 
 def _send_one(association: Association, peer: Peer, parcel: Parcel) -> Sent:
-    if not association.is_established:
-        why = Refusal(f"the association with {peer.name} broke", Fault.PEER, again=True)
-        return Sent(parcel, None, refusal=why)
     try:
         answer = association.send_c_store(parcel.path)
     except ValueError:  # pynetdicom: no accepted presentation context
@@ -138,13 +146,17 @@ def _send_one(association: Association, peer: Peer, parcel: Parcel) -> Sent:
     except OSError:
         why = Refusal("the file could not be read from the spool", Fault.NODE, again=True)
         return Sent(parcel, None, refusal=why)
-    except RuntimeError:
-        why = Refusal(f"the association with {peer.name} broke", Fault.PEER, again=True)
-        return Sent(parcel, None, refusal=why)
+    except RuntimeError:  # pynetdicom: no association any more
+        return _broken(parcel, peer)
     if not _answered(answer):
         why = Refusal(f"{peer.name} gave no answer to C-STORE", Fault.PEER, again=True)
-        return Sent(parcel, None, refusal=why)
+        return Sent(parcel, None, refusal=why, broke=True)
     return Sent(parcel, int(answer.Status), str(answer.get("ErrorComment", "")))
+
+
+def _broken(parcel: Parcel, peer: Peer) -> Sent:
+    why = Refusal(f"the association with {peer.name} broke", Fault.PEER, again=True)
+    return Sent(parcel, None, refusal=why, broke=True)
 
 
 def _answered(answer: Dataset) -> bool:

@@ -33,7 +33,7 @@ def outcome(folder, text, ci):
     (folder / "test_whole.py").write_text("def test_whole(): pass\n")
     (folder / "test_skipping.py").write_text(text)
     environment = {key: value for key, value in os.environ.items() if "PYTEST" not in key}
-    environment |= {"CI": ci, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment |= {"CI": ci, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)}
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", folder],
         check=False,

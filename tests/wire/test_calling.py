@@ -1,6 +1,11 @@
 """Calling peers that refuse, abort, stall and answer badly."""
 
+import threading
+import time
+import types
+
 import pytest
+from pynetdicom.dimse import DIMSEServiceProvider
 
 from bench.orthanc import free_port
 from node.dicom import status
@@ -85,3 +90,28 @@ def test_commitment_is_asked_and_the_report_read(behaviour):
         assert "0112" in answer.refused["1.2.3"]
     else:
         assert answer is None
+
+
+def test_an_answer_is_not_taken_away_by_pynetdicoms_reactor(files, monkeypatch):
+    """The reactor is held up in the gap between passing its checkpoint and saying so."""
+
+    class Slow(threading.Event):
+        def wait(self, timeout=None):
+            passed = super().wait(timeout)
+            time.sleep(0.02)
+            return passed
+
+    real = DIMSEServiceProvider.send_msg
+
+    def send_and_dawdle(provider, *arguments):
+        real(provider, *arguments)
+        if provider.assoc.is_requestor:
+            time.sleep(0.05)  # the answer is there before anybody waits for it
+
+    slowed = types.SimpleNamespace(**{**vars(threading), "Event": Slow})
+    monkeypatch.setattr("pynetdicom.association.threading", slowed)
+    monkeypatch.setattr(DIMSEServiceProvider, "send_msg", send_and_dawdle)
+    monkeypatch.setattr(scu, "ANSWER_SECONDS", 2.0)
+    with Pacs() as pacs:
+        sent = list(scu.send(peer(pacs), "RADNODE", files))
+    assert [s.status for s in sent] == [status.SUCCESS] * 3

@@ -97,13 +97,13 @@ def _destination(began: float) -> Iterator[Destination]:
     if orthanc.find():
         step(began, "Starting Orthanc as the PACS")
         with orthanc.Orthanc(folder.resolve()) as pacs:
-            yield Destination(f"Orthanc (its web page: port {pacs.http_port})", pacs.port)
+            yield Destination(f"Orthanc, which kept them in {folder}", pacs.port)
         return
     step(began, "Orthanc is not installed: starting radnode's small archive as the PACS")
     port = orthanc.free_port()
     command = ["archive", str(folder), "--ae-title", "ORTHANC", "--port", str(port)]
     with node_process(command, FOLDER / "pacs.log"):
-        yield Destination(f"radnode's small archive in {folder}", port)
+        yield Destination(f"radnode's small archive, which kept them in {folder}", port)
 
 
 def node_settings(folder: Path, *, pacs_port: int, settling: float) -> tuple[Path, int]:
@@ -242,9 +242,8 @@ def _tell(ledger: Ledger, uid: str, seconds: float, where: str, nifti: Path, beg
     print(f"Preview  {paths['PREVIEW']}")
     print(f"SEG and SR lie in the images' own study at {where}")
     print(f"Input: {nifti.name}; all in all {time.monotonic() - began:.1f} s")
-    print(
-        "More: radnode status, radnode show UID, radnode audit verify (--config .demo/config.yaml)"
-    )
+    print("What happened, step by step:")
+    print(f"  .venv/bin/radnode show {uid} --config {FOLDER / 'config.yaml'}")
     (folder / "figures.json").write_text(
         json.dumps({"seconds": seconds, "volumes_ml": volumes}, indent=1)
     )

@@ -133,7 +133,7 @@ class Listener:
             OSError: the port is taken, or not ours to take.
         """
         handlers = [
-            (evt.EVT_CONN_OPEN, _no_delay),
+            (evt.EVT_CONN_OPEN, no_delay),
             (evt.EVT_REQUESTED, self._requested),
             (evt.EVT_ACCEPTED, self._accepted),
             (evt.EVT_REJECTED, self._rejected),
@@ -258,7 +258,7 @@ def _dismiss(event: Event) -> None:
         event.assoc.dul.to_user_queue.put(None)
 
 
-def _no_delay(event: Event) -> None:
+def no_delay(event: Event) -> None:
     """Send answers at once: Nagle's algorithm costs 40 ms an image against delayed ACKs."""
     association_socket = event.assoc.dul.socket
     if association_socket is not None and association_socket.socket is not None:

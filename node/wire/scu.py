@@ -1,6 +1,5 @@
 """Call: C-ECHO, C-STORE, and requests for storage commitment."""
 
-import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from node.dicom import status
 from node.rules.failures import Fault, Refusal
 from node.rules.nouns import Peer
 from node.wire.pausing import paused
-from node.wire.scp import CommitmentReport, read_report
+from node.wire.scp import CommitmentReport, no_delay, read_report
 
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 60.0
@@ -185,7 +184,7 @@ def _association(
         contexts=contexts,
         ae_title=peer.ae_title,
         ext_neg=[build_role(StorageCommitmentPushModel, scu_role=True)] if handlers else None,
-        evt_handlers=[(evt.EVT_CONN_OPEN, _no_delay), *(handlers or [])],
+        evt_handlers=[(evt.EVT_CONN_OPEN, no_delay), *(handlers or [])],
     )
     try:
         yield association if association.is_established else _why_not(association, peer)
@@ -203,9 +202,3 @@ def _why_not(association: Association, peer: Peer) -> Refusal:
     if association.is_aborted and association.acceptor.primitive is not None:
         return Refusal(f"{where} aborted the association", Fault.PEER, again=True)
     return Refusal(f"{where} cannot be reached", Fault.PEER, again=True)
-
-
-def _no_delay(event: Event) -> None:
-    association_socket = event.assoc.dul.socket
-    if association_socket is not None and association_socket.socket is not None:
-        association_socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

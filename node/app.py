@@ -23,7 +23,7 @@ from node.stages.turning import Bell, Leg, Rooms, turn
 
 LEGS = ("receive", "settle", "infer", "deliver", "confirm", "sweep")
 BEAT_LIMIT = 900.0
-"""A leg that has not come round for so long (a model may be slow) is taken for hung."""
+"""A leg that has not come round for so long, or for twice a model's time, is taken for hung."""
 STOP_SECONDS = 20.0
 
 
@@ -72,7 +72,8 @@ class House:
     def alive(self) -> bool:
         """Say whether every leg has come round lately and none has failed."""
         now = self.clock.monotonic()
-        return not self.failed and all(now - at < BEAT_LIMIT for at in self.beats.values())
+        limit = max(BEAT_LIMIT, 2 * self.config.models.timeout_seconds)
+        return not self.failed and all(now - at < limit for at in self.beats.values())
 
 
 def run(config: Config, wanted: Sequence[str], announce: Callable[[str], None]) -> int:
@@ -134,6 +135,7 @@ def _furnish_receive(house: House, stack: ExitStack) -> None:
 
     settings = house.config.node
     peers = peers_of(house.config)
+    stack.enter_context(house.rooms.spool.held())
     restored = restore(house.rooms, settings.ae_title)
     if restored:
         log.say("spool_restored", "warning", count=restored)
@@ -186,7 +188,7 @@ def _furnish_infer(house: House, stack: ExitStack) -> None:
     from node.stages.infer import Infer, Limits
 
     models = house.config.models
-    runner = Runner(threads=models.threads or os.cpu_count() or 1)
+    runner = Runner(threads=models.threads or os.cpu_count() or 1, environment=_accelerator())
     stack.callback(runner.close)
     house.legs.append(
         Infer(
@@ -265,6 +267,12 @@ def _stop(house: House, threads: Sequence[Thread]) -> None:
 def _last_facts(leg: Leg) -> None:
     """Write what the listener still reported after the legs had stopped."""
     leg.step()
+
+
+def _accelerator() -> dict[str, str]:
+    """Give the model's process what says which accelerator it may use, and nothing else of ours."""
+    names = ("CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
+    return {name: os.environ[name] for name in names if name in os.environ}  # noqa: TID251
 
 
 def worker_name() -> str:

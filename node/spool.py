@@ -8,10 +8,13 @@ the rename leaves a file in `incoming/`, which was never answered for, and which
 clears away. The file is the truth; the ledger's row is an index of it, restored from it if lost.
 """
 
+import errno
+import fcntl
 import os
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOMS = tuple(f"{number:02x}" for number in range(256))
@@ -39,6 +42,24 @@ class Spool:
         self._work = root / "work"
         self._incoming.mkdir(exist_ok=True)
         self._work.mkdir(exist_ok=True)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Be the one process that receives into this spool, until the end of the `with`.
+
+        A second one would take the first one's half-written files for those of a dead process.
+        The system lets go of the hold when the process ends, however it ends.
+
+        Raises:
+            OSError: another process holds it.
+        """
+        with (self.root / "receive.lock").open("wb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                why = "another radnode receives into this folder; stop it first"
+                raise OSError(errno.EBUSY, why, str(self.root)) from error
+            yield
 
     def keep_instance(self, pieces: Iterable[bytes]) -> str:
         """Keep a new image and give its name; when this returns, a power cut cannot take it.

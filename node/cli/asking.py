@@ -69,7 +69,8 @@ def _status(options: argparse.Namespace, config: Config) -> None:
             shown = str(value)
         say(f"{key.replace('_', ' ')}: {shown}")
         for one in value if isinstance(value, list) else []:
-            say("  " + "  ".join(f"{k}={v}" for k, v in dict(one).items()))
+            told = one.items() if isinstance(one, dict) else [("uid", one)]
+            say("  " + "  ".join(f"{k}={v}" for k, v in told))
 
 
 def _show(options: argparse.Namespace, config: Config) -> None:

@@ -8,6 +8,7 @@ from node.app import peers_of
 from node.bundles.shelf import Shelf
 from node.clock import SystemClock
 from node.config import Config
+from node.dicom import header
 from node.ledger.opening import LedgerNotReadyError, open_ledger
 from node.spool import Spool
 from node.wire import scu
@@ -23,6 +24,7 @@ def check(config: Config) -> Iterator[tuple[str, str]]:
     yield f"port {config.node.port}", _port(config)
     yield "clock", _clock()
     yield "database", _database(config)
+    yield from _routes(config)
     yield from _models(config)
     for peer in peers_of(config):
         if peer.port is not None:
@@ -79,6 +81,14 @@ def _database(config: Config) -> str:
         return str(error)
     ledger.close()
     return ""
+
+
+def _routes(config: Config) -> Iterator[tuple[str, str]]:
+    """A condition on an attribute that is not read on arrival would never hold."""
+    read = set(header.KEYWORDS)
+    for route in config.routes:
+        unread = ", ".join(keyword for keyword in route.when if keyword not in read)
+        yield f"route {route.name}", f"radnode does not route by {unread}" if unread else ""
 
 
 def _models(config: Config) -> Iterator[tuple[str, str]]:

@@ -1,12 +1,13 @@
 """May this caller open an association, and may it do what it asks?"""
 
-import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from node.rules.nouns import Attribute, Caller, Peer
 
+ANY_TITLE = "*"
+"""The AE title of a peer that may call itself anything."""
 MANUFACTURER_MODEL = "radnode"
 """(0008,1090) of every object that a radnode makes; one that comes back is recognised by it."""
 
@@ -51,7 +52,7 @@ def admit(
     if caller.called_ae != own_ae:
         why = f"it called {caller.called_ae!r}, but this node is {own_ae!r}"
         return Admission(None, Rejection.CALLED_AE, why)
-    titled = [p for p in peers if fnmatch.fnmatchcase(caller.calling_ae, p.ae_title)]
+    titled = [p for p in peers if p.ae_title in (caller.calling_ae, ANY_TITLE)]
     known = [p for p in titled if caller.address in addresses.get(p.name, frozenset())]
     if not known:
         why = (

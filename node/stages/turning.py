@@ -63,6 +63,10 @@ class Bell:
         if self._signal.wait(seconds) and not self.stopped:
             self._signal.clear()
 
+    def pause(self, seconds: float) -> None:
+        """Wait for the time or the stop, whatever work comes: what has failed needs its pause."""
+        self._stop.wait(seconds)
+
 
 def turn(leg: Leg, bell: Bell, beat: Callable[[str], None]) -> None:
     """Run a leg until the bell says stop; `beat` is told each time round that it is alive.
@@ -81,7 +85,6 @@ def turn(leg: Leg, bell: Bell, beat: Callable[[str], None]) -> None:
             log.say("leg_failed", "error", leg=leg.name, error=type(error).__name__)
             if failures >= FAILURES_ALLOWED:
                 raise
-            pause = min(0.1 * 2**failures, 10.0)
-            bell.wait(pause)
+            bell.pause(min(0.1 * 2**failures, 10.0))
             continue
         bell.wait(min(pause, LONGEST_WAIT))

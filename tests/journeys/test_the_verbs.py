@@ -71,6 +71,20 @@ def test_check_names_what_is_missing(tmp_path):
     assert "2 problem(s)" in said
 
 
+def test_check_names_a_route_that_could_never_match(tmp_path):
+    route = {"name": "old", "when": {"StudyDate": "2020*"}, "model": "brain_mask", "send_to": []}
+    said = NodeProcess(tmp_path / "node", {}, routes=[route]).cli("check", code=1)
+    assert "BAD  route old: radnode does not route by StudyDate" in said
+
+
+def test_status_names_the_series_that_are_still_open(tmp_path, thin_head):
+    with NodeProcess(tmp_path / "node", {}, settling={"quiet_seconds": 600}) as node:
+        node.send(thin_head[:2])
+        node.wait_for("association_closed")
+        uid = str(pydicom.dcmread(thin_head[0]).SeriesInstanceUID)
+        assert f"uid={uid}" in node.cli("status")
+
+
 def test_send_stores_a_folder_at_a_peer(finished, thin_head):
     node, pacs = finished
     before = len(pacs.received)

@@ -31,6 +31,13 @@ def test_a_star_lets_in_any_title_from_its_host_only():
     assert decide("WHATEVER", "10.0.0.9").peer == ANYONE
 
 
+def test_titles_are_no_patterns_but_for_the_star_alone():
+    like = Peer("like", "CT*", "ct.example", may=frozenset({"store"}))
+    caller = Caller("CT99", "RADNODE", "10.0.0.7")
+    where = {"like": frozenset({"10.0.0.7"})}
+    assert admit(caller, "RADNODE", [like], where, room=True).peer is None
+
+
 def test_a_wrong_called_title_is_refused_even_for_a_known_caller():
     assert decide("CT99", "10.0.0.7", called="OTHER").rejection is Rejection.CALLED_AE
 

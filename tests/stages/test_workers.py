@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 
-from node.app import is_gone, worker_name
+from node.app import _accelerator, is_gone, worker_name
 
 
 def test_a_living_process_is_not_gone():
@@ -27,3 +27,10 @@ def test_a_reused_process_number_does_not_count_as_the_old_process():
 def test_of_other_hosts_nothing_is_assumed():
     assert not is_gone("elsewhere:1:1")
     assert not is_gone("a name of another form")
+
+
+def test_the_models_process_is_told_its_accelerator_and_nothing_else_of_ours(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    monkeypatch.setenv("RADNODE_DATABASE_URL", "postgresql+psycopg://u:secret@h/d")
+    assert _accelerator()["CUDA_VISIBLE_DEVICES"] == "1"
+    assert "secret" not in str(_accelerator())

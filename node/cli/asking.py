@@ -1,6 +1,7 @@
 """Verbs that ask: check, status, show, audit, conformance."""
 
 import argparse
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,9 @@ from node.cli.saying import FailedError, add_verb, say, say_json, say_table
 from node.clock import SystemClock
 from node.config import Config
 from node.ledger.opening import Ledger, LedgerNotReadyError, open_ledger
+
+LONGEST_RUN = 4
+"""So many rows of one event in a row are shown; of more, the first and the number."""
 
 
 def add_verbs(verbs: Any) -> None:  # noqa: ANN401 - argparse keeps the type private
@@ -80,10 +84,30 @@ def _show(options: argparse.Namespace, config: Config) -> None:
     if options.json:
         say_json(rows)
         return
-    for row in rows:
-        detail = row["detail"]
-        shown = "  ".join(f"{key}={_short(value)}" for key, value in detail.items())
-        say(f"{row['at']:%Y-%m-%d %H:%M:%S}  {row['event']:<22}  {shown}")
+    for event, group in itertools.groupby(rows, key=lambda row: row["event"]):
+        same = list(group)
+        shown = same if len(same) <= LONGEST_RUN else same[:1]
+        for row in shown:
+            told = "  ".join(
+                f"{key}={_short(value)}" for key, value in _brief(row["detail"]).items()
+            )
+            say(f"{row['at']:%Y-%m-%d %H:%M:%S}  {event:<22}  {told}")
+        if len(shown) < len(same):
+            say(f"{same[-1]['at']:%Y-%m-%d %H:%M:%S}  {event:<22}  ... and {len(same) - 1} more")
+
+
+def _brief(detail: dict[str, Any]) -> dict[str, Any]:
+    """Leave out of a row what a person rarely asks for; `--json` has it all."""
+    told = {key: value for key, value in detail.items() if key not in ("evidence", "worker")}
+    findings = told.pop("findings", None)
+    if isinstance(findings, dict):
+        keys = ("model", "version", "volumes_ml", "probabilities", "repairs", "seconds", "engine")
+        told = {key: findings[key] for key in keys if findings.get(key)} | told
+    if isinstance(told.get("results"), list):
+        told["results"] = " ".join(f"{one['kind']} {one['sop']}" for one in told["results"])
+    if isinstance(told.get("decisions"), list):
+        told["decisions"] = "; ".join(f"{d['route']}: {d['reason']}" for d in told["decisions"])
+    return told
 
 
 def _short(value: object) -> str:

@@ -40,6 +40,8 @@ def test_show_tells_the_story_of_any_uid(finished, thin_head, level):
     assert "instance_received" in shown
     if level != "SOPInstanceUID":
         assert "delivery_accepted" in shown
+        assert f"... and {len(thin_head) - 1} more" in shown
+        assert 'volumes_ml={"Brain":' in shown
     rows = json.loads(finished[0].cli("show", uid, "--json"))
     assert [row["seq"] for row in rows] == sorted(row["seq"] for row in rows)
 

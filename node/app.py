@@ -185,8 +185,9 @@ def _furnish_settle(house: House) -> None:
 def _furnish_infer(house: House, stack: ExitStack) -> None:
     from node.bundles.runner import Runner
     from node.bundles.shelf import Shelf
-    from node.stages.infer import Infer, Limits
+    from node.stages.infer import Infer, Limits, clear_left_work
 
+    clear_left_work(house.rooms)
     models = house.config.models
     runner = Runner(threads=models.threads or os.cpu_count() or 1, environment=_accelerator())
     stack.callback(runner.close)

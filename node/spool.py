@@ -25,7 +25,7 @@ class Spool:
     """The folder that keeps images and results.
 
     `incoming/` half-written files, `instances/` images as they came, `results/` what models
-    made of them, `work/` scratch of running jobs (cleared at each start).
+    made of them, `work/` scratch of running jobs (what a crash left is cleared at each start).
     """
 
     def __init__(self, root: Path) -> None:
@@ -124,6 +124,10 @@ class Spool:
         self.clear_work(job)
         folder.mkdir(parents=True)
         return folder
+
+    def work_names(self) -> set[str]:
+        """Name the jobs that have a scratch folder."""
+        return {folder.name for folder in self._work.iterdir()}
 
     def clear_work(self, job: str) -> None:
         """Clear the scratch folder of a job."""

@@ -16,6 +16,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from queue import SimpleQueue
@@ -63,6 +64,9 @@ class Loaded:
         grid, undos = self._pipeline.prepare(voxels, affine)
         marks.append(self._clock.monotonic())
         scores = self._pipeline.infer(grid, self._engine.run)
+        if scores.size == 0 or np.isnan(scores.min()):
+            # a label map made of these would look like "nothing found", with a volume of 0 mL
+            return {"surprise": "scores that are no numbers (NaN), or none at all"}
         marks.append(self._clock.monotonic())
         outcome = self._pipeline.finish(scores, undos)
         marks.append(self._clock.monotonic())
@@ -107,9 +111,16 @@ def _own_stdout() -> TextIO:
     return answers
 
 
+def _die_first() -> None:
+    """Have the kernel end this process, not the node, when a model eats the memory."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
 def main() -> None:
     """Serve requests until the parent is gone."""
     answers = _own_stdout()
+    _die_first()
     loaded: Loaded | None = None
     for request in _requests(sys.stdin):
         if request["verb"] == "load":

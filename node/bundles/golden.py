@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -40,19 +41,70 @@ def golden_problems(bundle: Bundle, runner: Runner, work_dir: Path) -> list[str]
     try:
         cases = json.loads((bundle.path / FILE).read_bytes())["cases"]
         volumes = [_volume(bundle.path / "golden" / case["input"]) for case in cases]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return [f"{FILE} or what it names cannot be read: {error}"]
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+        return [f"{FILE} or an .npz that it names cannot be read ({type(error).__name__})"]
     if not cases:
         return [f"{FILE} has no case"]
-    problems: list[str] = []
+    problems = [
+        f"{FILE}: cases.{number}: {complaint}"
+        for number, (case, volume) in enumerate(zip(cases, volumes, strict=True))
+        for complaint in _complaints(case, volume, bundle)
+    ]
+    if problems:
+        return problems
     for case, volume in zip(cases, volumes, strict=True):
         found = runner.predict(bundle, volume, work_dir, TIMEOUT_SECONDS)
         if isinstance(found, Refusal):
-            problems.append(f"{case['input']}: {found}")
+            problems.append(f"{case['input']}: {found.reason}")
         else:
             seen = _deviations(case, found, volume, bundle)
             problems.extend(f"{case['input']}: {deviation}" for deviation in seen)
     return problems
+
+
+def _complaints(case: Mapping[str, Any], volume: GoldenVolume, bundle: Bundle) -> Iterator[str]:
+    """Say what makes a case no test: nothing to hold against, or something that never fails."""
+    segments = {segment.name for segment in bundle.manifest.segments}
+    known = {
+        "volumes_ml": segments,
+        "minimum_dice": segments,
+        "probabilities": {entry.name for entry in bundle.manifest.classes},
+    }
+    if volume.voxels.ndim != 3 or volume.affine.shape != (4, 4):
+        yield "the input must have voxels [slices, rows, columns] and a 4 x 4 affine"
+    if not any(case.get(bounds) for bounds in known):
+        yield f"needs one of {', '.join(known)}"
+    for bounds, names in known.items():
+        said = case.get(bounds, {})
+        if not isinstance(said, Mapping):
+            yield f"{bounds} must map a name to its bounds"
+            continue
+        yield from (f"{bounds}: the bundle has no {name}" for name in said if name not in names)
+        is_bound = _is_number if bounds == "minimum_dice" else _is_range
+        yield from (f"{bounds}.{name} is no bound" for name in said if not is_bound(said[name]))
+    if bool(case.get("labels")) != bool(case.get("minimum_dice")):
+        yield "labels and minimum_dice go together"
+    elif case.get("labels"):
+        yield from _mask_complaints(bundle.path / "golden" / str(case["labels"]), volume)
+
+
+def _mask_complaints(path: Path, volume: GoldenVolume) -> Iterator[str]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            shape = arrays["labels"].shape
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        yield "labels names no .npz with an array `labels`"
+        return
+    if shape != volume.voxels.shape:
+        yield f"labels have the shape {shape}, the voxels {volume.voxels.shape}"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_range(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))
 
 
 def _volume(path: Path) -> GoldenVolume:

@@ -89,10 +89,18 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+PLAIN = r"^[ -\[\]-~]*$"
+"""Our own text stands beside any character set of the images, so it is ASCII (no backslash)."""
+
+_Short = Annotated[str, Field(min_length=1, max_length=16, pattern=PLAIN)]
+_Text = Annotated[str, Field(min_length=1, max_length=64, pattern=PLAIN)]
+_Shade = Annotated[int, Field(ge=0, le=255)]
+
+
 class _Code(_Strict):
-    value: Annotated[str, Field(min_length=1)]
-    scheme: Annotated[str, Field(min_length=1)]
-    meaning: Annotated[str, Field(min_length=1, max_length=64)]
+    value: _Short
+    scheme: _Short
+    meaning: _Text
 
     def noun(self) -> Code:
         return Code(self.value, self.scheme, self.meaning)
@@ -100,10 +108,10 @@ class _Code(_Strict):
 
 class _Segment(_Strict):
     label: Annotated[int, Field(ge=1, le=65535)]
-    name: Annotated[str, Field(min_length=1, max_length=64)]
+    name: _Text
     category: _Code
     type: _Code
-    rgb: tuple[int, int, int]
+    rgb: tuple[_Shade, _Shade, _Shade]
     laterality: _Code | None = None
 
     def noun(self) -> Segment:
@@ -114,7 +122,7 @@ class _Segment(_Strict):
 
 class _Class(_Strict):
     index: Annotated[int, Field(ge=0)]
-    name: Annotated[str, Field(min_length=1, max_length=64)]
+    name: _Text
     finding: _Code
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
 
@@ -140,7 +148,7 @@ class _Dicom(_Strict):
 
 
 class _Metadata(BaseModel):
-    version: Annotated[str, Field(min_length=1, max_length=64)]
+    version: _Text
     name: Annotated[str, Field(min_length=1)]
     description: str
     dicom: _Dicom
@@ -221,11 +229,21 @@ def _json(folder: Path, name: str, complaints: list[str]) -> dict[str, object] |
     return found
 
 
+_WORDS = {
+    "missing": "is missing",
+    "extra_forbidden": "is not a key that is known here",
+    "string_pattern_mismatch": "must be plain ASCII without a backslash: results bear it beside "
+    "patients' names in any character set",
+}
+"""What pydantic calls the commonest mistakes, and what they are called here."""
+
+
 def _sentence(problem: object) -> str:
     """Say what pydantic found in the way the rest of the shelf speaks."""
     found = dict(problem) if isinstance(problem, dict) else {}
     key = ".".join(str(part) for part in found.get("loc", ()))
-    return f"{METADATA}: {key}: {found.get('msg', 'is wrong')}"
+    said = _WORDS.get(str(found.get("type")), f"is wrong: {found.get('msg')}")
+    return f"{METADATA}: {key} {said}"
 
 
 def _contradictions(block: _Dicom) -> list[str]:
@@ -238,6 +256,12 @@ def _contradictions(block: _Dicom) -> list[str]:
     ):
         if len(set(numbers)) != len(numbers):
             complaints.append(f"{METADATA}: dicom.{what}: a number is used twice")
+    for what, names in (
+        ("segments", [segment.name for segment in block.segments]),
+        ("classes", [entry.name for entry in block.classes]),
+    ):
+        if len(set(names)) != len(names):
+            complaints.append(f"{METADATA}: dicom.{what}: a name is used twice")
     smallest, largest = block.spacing_mm
     if not 0 < smallest <= largest:
         complaints.append(f"{METADATA}: dicom.spacing_mm must be [smallest, largest] above 0")

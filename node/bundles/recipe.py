@@ -49,6 +49,10 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+def _is_above_zero(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+
+
 def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -86,7 +90,7 @@ NUMBER: Check = ("a number", _is_number)
 NUMBER_OR_NULL: Check = ("a number or null", _or_null(_is_number))
 WHOLE: Check = ("a whole number", _is_whole)
 SIZE: Check = ("three whole numbers", _all(_is_whole, 3))
-SPACING: Check = ("three numbers", _all(_is_number, 3))
+SPACING: Check = ("three numbers above 0", _all(_is_above_zero, 3))
 LABELS: Check = ("a list of labels, or null", _or_null(_all(_is_whole)))
 ORIENTATION: Check = ("three letters such as RAS", _is_orientation)
 OVERLAP: Check = ("a number from 0 to below 1", _is_fraction)

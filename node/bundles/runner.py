@@ -104,6 +104,8 @@ class Runner:
                     "answer": str(answer),
                 }
                 reply = child.ask(request, deadline - self._clock.monotonic())["done"]
+                if "surprise" in reply:
+                    return _surprise(reply["surprise"])
                 return _findings(bundle.manifest, volume.voxels.shape, reply, child.facts)
             except _GoneError as gone:
                 self.close()

@@ -11,7 +11,9 @@ SUFFIXES = (".onnx", ".xml", ".ts", ".pt", ".pth", ".bin")
 NEEDS = {"openvino": ("openvino",), "torchscript": ("torch",), "state_dict": ("torch", "monai")}
 """What must be installed for each engine."""
 
-EXTRA = {"openvino": "the base install", "torchscript": "radnode[torch]"}
+INSTALL = {"openvino": "make install"}
+WITH_TORCH = ".venv/bin/pip install -e '.[torch]'"
+"""In the checkout: radnode is not in any package registry."""
 
 HARMLESS = {
     "collections OrderedDict",
@@ -53,8 +55,8 @@ def missing_for(engine: str) -> str:
     missing = [module for module in NEEDS[engine] if find_spec(module) is None]
     if not missing:
         return ""
-    extra = EXTRA.get(engine, "radnode[torch]")
-    return f"{engine} weights need {' and '.join(missing)}: install {extra}"
+    command = INSTALL.get(engine, WITH_TORCH)
+    return f"{engine} weights need {' and '.join(missing)}: run {command} in the checkout"
 
 
 def _torch_kind(path: Path) -> str:

@@ -175,6 +175,12 @@ def series_description(model: ModelIdentity) -> str:
     return plain_ascii(f"AI {model.name} {model.version}", 64 - len(end)) + end
 
 
+def content_description(model: ModelIdentity) -> str:
+    """Say what made an image and, first, what it is not for: at most 64 characters."""
+    start = f"{RESEARCH_NOTICE}: " if model.intended_use == "research" else ""
+    return plain_ascii(f"{start}{model.name} {model.version}")
+
+
 def software_versions(model: ModelIdentity) -> list[str]:
     """Give node, model and bundle hash (64 hexadecimal digits, all that LO holds)."""
     return [

@@ -56,7 +56,7 @@ def build_seg(
         software_versions=tuple(lineage.software_versions(model)),
         device_serial_number=lineage.SERIAL_NUMBER,
         content_label="SEGMENTATION",
-        content_description=lineage.plain_ascii(f"{model.name} {model.version}"),
+        content_description=lineage.content_description(model),
         series_description=lineage.series_description(model),
         transfer_syntax_uid=ExplicitVRLittleEndian,
         specific_character_set="ISO_IR 192",

@@ -110,6 +110,7 @@ def _algorithm(model: ModelIdentity) -> sr.AlgorithmIdentification:
         parameters=[
             f"bundle_sha256={lineage.plain_ascii(model.bundle_hash)}",
             f"intended_use={model.intended_use}",
+            *([lineage.RESEARCH_NOTICE] if model.intended_use == "research" else []),
         ],
     )
 

@@ -19,6 +19,8 @@ from node.wire.scu import Parcel, Sent
 AT_ONCE = 50
 """Most results sent over one association."""
 LEASE_SECONDS = 600.0
+NOTE_AGAIN_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 60.0)
+"""Pauses before a destination's answer is written down again that could not be written."""
 
 
 class Deliver:
@@ -70,12 +72,27 @@ class Deliver:
         waiting = {delivery.result.sop_instance_uid: delivery for delivery in due}
         parcels = [_parcel(delivery, self._spool) for delivery in due]
         for sent in scu.send(peer, self._own_ae, parcels):
-            delivery = waiting[sent.parcel.sop_instance_uid]
+            self._note_surely(waiting[sent.parcel.sop_instance_uid], sent)
+        self._own.ring()
+
+    def _note_surely(self, delivery: Delivery, sent: Sent) -> None:
+        """Write an answer down even if the database is away for a moment: it comes only once.
+
+        Otherwise this result and all after it would stay in sending until their leases lapse.
+        """
+        for pause in (*NOTE_AGAIN_SECONDS, None):
             try:
                 self._note(delivery, sent)
+                return
             except ForbiddenTransitionError:  # the lease lapsed, and somebody else sent it
                 self._say(Event.DELIVERY_RETRIED, delivery, "its lease lapsed while it was sent")
-        self._own.ring()
+                return
+            except Exception as error:
+                kind = type(error).__name__
+                log.say("answer_not_noted", "error", delivery=delivery.delivery_id, error=kind)
+                if pause is None:
+                    raise
+                self._own.pause(pause)
 
     def _note(self, delivery: Delivery, sent: Sent) -> None:
         refusal = sent.refusal or status.refusal(sent.status, delivery.destination, sent.comment)

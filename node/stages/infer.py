@@ -30,6 +30,8 @@ from node.rules.retrying import Persistence
 from node.stages.turning import Bell, Rooms
 
 LEASE_SECONDS = 30.0
+LAPSES_ALLOWED = 7
+"""So often more a job is started again that was cut off (a power cut, a kill) without a word."""
 PAUSES = Persistence(first=2.0, longest=60.0)
 
 
@@ -133,7 +135,7 @@ class Infer:
 
     def _try(self, job: Job) -> Refusal | None:
         """Run the job once; None when its results are in the ledger."""
-        if job.attempts > self._limits.attempts:
+        if job.attempts > self._limits.attempts + LAPSES_ALLOWED:
             why = f"it was started {job.attempts - 1} times and never came to an end"
             return Refusal(why, Fault.NODE, "See the journal of those times, then `radnode retry`")
         bundle = self._shelf.get(job.model)
@@ -174,7 +176,7 @@ class Infer:
         gone = sum(not path.exists() for path in paths)
         if gone:
             why = f"{gone} of its {len(paths)} images are no longer in the spool"
-            return Refusal(why, Fault.INPUT, "Send the series again")
+            return Refusal(why, Fault.INPUT, "Send the series again, then `radnode retry` it")
         return read_volume(paths, bundle.manifest.requirement)
 
     def _predecessors(self, job: Job) -> Sequence[Result]:
@@ -201,7 +203,7 @@ class Infer:
 
         def beat() -> None:
             while not done.wait(LEASE_SECONDS / 3):
-                if not self._ledger.extend_lease(job.job_id, self._worker, LEASE_SECONDS):
+                if not self._extend(job):
                     self._runner.close()
                     return
 
@@ -212,6 +214,24 @@ class Infer:
         finally:
             done.set()
             thread.join()
+
+    def _extend(self, job: Job) -> bool:
+        """Extend the lease; a database that is away for a moment takes it from nobody."""
+        try:
+            return self._ledger.extend_lease(job.job_id, self._worker, LEASE_SECONDS)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next beat tries again
+            log.say("lease_not_extended", "warning", job=job.job_id, error=type(error).__name__)
+            return True
+
+
+def clear_left_work(rooms: Rooms) -> None:
+    """Clear the scratch folders that a crash left: arrays of images have no business to stay.
+
+    The folders are named before the jobs are: a job that somebody claims meanwhile keeps its own.
+    """
+    left = rooms.spool.work_names()
+    for job_id in left - rooms.ledger.running_jobs():
+        rooms.spool.clear_work(job_id)
 
 
 def _where(error: Exception) -> str:

@@ -7,8 +7,9 @@ start-up sweep restores the row from the file. Whatever else is answered leaves 
 
 import hashlib
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from queue import Empty, Queue
+from threading import Lock
 
 from node import log
 from node.dicom import header, status
@@ -44,6 +45,7 @@ class Writer:
         self._facts: Queue[Instance | Callable[[], object]] = Queue()
         self._batch: list[Instance] = []
         self._other: Callable[[], object] | None = None
+        self._writing = Lock()
 
     @property
     def full(self) -> bool:
@@ -56,7 +58,11 @@ class Writer:
         self._own.ring()
 
     def step(self) -> float:
-        """Write all that waits."""
+        """Write all that waits; at the stop, the last call waits for one that is under way."""
+        with self._writing:
+            return self._write_all()
+
+    def _write_all(self) -> float:
         touched = False
         while self._fill():
             if self._batch:
@@ -124,7 +130,7 @@ class Reception:
             caller,
             self._own_ae,
             list(self._peers.values()),
-            _addresses(self._peers),
+            _Addresses(self._peers),
             room=self._has_room(),
         )
         if admission.rejection is not None:
@@ -220,16 +226,31 @@ class Reception:
         self._writer.put(lambda: self._ledger.association_refused(caller, reason))
 
     def _has_room(self) -> bool:
-        return self._spool.free_megabytes() >= self._minimum_free_mb
-
-
-def _addresses(peers: Mapping[str, Peer]) -> dict[str, frozenset[str]]:
-    """Look up what each peer's host stands for, now: addresses may change while we run."""
-    found: dict[str, frozenset[str]] = {}
-    for peer in peers.values():
         try:
-            infos = socket.getaddrinfo(peer.host, None, type=socket.SOCK_STREAM)
-        except OSError:
+            return self._spool.free_megabytes() >= self._minimum_free_mb
+        except OSError:  # the disk is away: nothing may be promised
+            return False
+
+
+class _Addresses(Mapping[str, frozenset[str]]):
+    """What each peer's host stands for, looked up when asked: addresses change while we run.
+
+    Only the caller's namesakes are asked about, so that one host that the name service is slow to
+    deny does not hold up everybody's association.
+    """
+
+    def __init__(self, peers: Mapping[str, Peer]) -> None:
+        self._peers = peers
+
+    def __getitem__(self, name: str) -> frozenset[str]:
+        try:
+            infos = socket.getaddrinfo(self._peers[name].host, None, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):  # no such host, or no such name can be
             infos = []
-        found[peer.name] = frozenset(str(info[4][0]) for info in infos)
-    return found
+        return frozenset(str(info[4][0]) for info in infos)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._peers)
+
+    def __len__(self) -> int:
+        return len(self._peers)

@@ -30,7 +30,7 @@ class Settle:
         self._clock = rooms.clock
         self._bundle_hash = bundle_hash
         self._infer = infer
-        self._watched: dict[str, tuple[tuple[int, ...], float]] = {}
+        self._watched: dict[str, tuple[tuple[object, ...], float]] = {}
 
     def step(self) -> float:
         """Settle what can be; give the time until the next series may be ready."""
@@ -50,7 +50,12 @@ class Settle:
 
     def _watch(self, evidence: SeriesEvidence) -> float:
         """Give for how long this process has seen the series stand still."""
-        shape = (evidence.edition, evidence.instances, evidence.open_associations)
+        shape = (
+            evidence.edition,
+            evidence.instances,
+            evidence.open_associations,
+            evidence.last_received,
+        )
         now = self._clock.monotonic()
         known = self._watched.get(evidence.series_instance_uid)
         if known is None or known[0] != shape:

@@ -87,6 +87,7 @@ class Sweep:
         self._retention = retention
         self._clock = rooms.clock
         self._next = 0.0
+        self._looked_behind = False
 
     def step(self) -> float:
         """Look through the ledger every ten minutes."""
@@ -94,6 +95,9 @@ class Sweep:
         if now < self._next:
             return self._next - now
         self._next = now + LOOK_SECONDS
+        if not self._looked_behind:
+            self._finish_releases()
+            self._looked_behind = True
         for kind, hours in (
             ("instances", self._retention.instances_hours),
             ("results", self._retention.results_hours),
@@ -102,9 +106,16 @@ class Sweep:
             self._release(kind, before)
         return LOOK_SECONDS
 
+    def _finish_releases(self) -> None:
+        """Let go of the files that a crash left after their release was written down."""
+        for names in (self._spool.instance_names(), self._spool.result_names()):
+            for name in self._ledger.let_go(names):
+                self._spool.release(name)
+
     def _release(self, kind: str, before: datetime) -> None:
-        """The fact first, the bytes after: a crash between leaves a file, which goes next time."""
+        """The fact first, the bytes after: after a crash between, the next start goes on."""
         for series_uid, names in self._ledger.releasable(kind, before):
-            self._ledger.bytes_released(kind, series_uid, names)
+            if not self._ledger.bytes_released(kind, series_uid, names):
+                continue
             count = sum(self._spool.release(name) for name in names)
             log.say(Event.BYTES_RELEASED, series=series_uid, count=count)

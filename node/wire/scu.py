@@ -178,14 +178,21 @@ def _association(
     ae.acse_timeout = CONNECT_SECONDS
     ae.dimse_timeout = ANSWER_SECONDS
     ae.network_timeout = ANSWER_SECONDS
-    association = ae.associate(
-        peer.host,
-        peer.port,
-        contexts=contexts,
-        ae_title=peer.ae_title,
-        ext_neg=[build_role(StorageCommitmentPushModel, scu_role=True)] if handlers else None,
-        evt_handlers=[(evt.EVT_CONN_OPEN, no_delay), *(handlers or [])],
-    )
+    try:
+        association = ae.associate(
+            peer.host,
+            peer.port,
+            contexts=contexts,
+            ae_title=peer.ae_title,
+            ext_neg=[build_role(StorageCommitmentPushModel, scu_role=True)] if handlers else None,
+            evt_handlers=[(evt.EVT_CONN_OPEN, no_delay), *(handlers or [])],
+        )
+    except (OSError, UnicodeError):  # the name service knows no such host, or is away itself
+        association = None
+    if association is None:
+        why = f"{peer.name} cannot be reached: no address is known for its host {peer.host}"
+        yield Refusal(why, Fault.PEER, again=True)
+        return
     try:
         yield association if association.is_established else _why_not(association, peer)
     finally:

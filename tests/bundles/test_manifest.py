@@ -46,6 +46,16 @@ def test_a_good_bundle_is_understood(make_bundle):
         (lambda m: m["dicom"].update(segments=[]), ["either segments or classes"]),
         (lambda m: m["dicom"].update(weights={"../../x.onnx": "0"}), ["../../x.onnx", "inside"]),
         (lambda m: m["dicom"].update(spacing_mm=[3, 1]), ["dicom.spacing_mm"]),
+        (lambda m: m["dicom"].pop("accept"), ["dicom.accept is missing"]),
+        (lambda m: m["dicom"].update(segmnets=[]), ["dicom.segmnets is not a key that is known"]),
+        (lambda m: m["dicom"]["segments"][0].update(rgb=[0, 300, 0]), ["dicom.segments.0.rgb.1"]),
+        (lambda m: m["dicom"]["segments"][0].update(name="\u9aa8"), ["segments.0.name", "ASCII"]),
+        (lambda m: m["dicom"]["segments"][0].update(name="a\\b"), ["segments.0.name", "ASCII"]),
+        (lambda m: m.update(version="1\n"), ["version must be plain ASCII"]),
+        (
+            lambda m: m["dicom"]["segments"].append({**m["dicom"]["segments"][0], "label": 2}),
+            ["dicom.segments: a name is used twice"],
+        ),
     ],
 )
 def test_a_complaint_about_the_metadata_names_the_key(change, edit, words):
@@ -80,6 +90,12 @@ def transforms(config, which="preprocessing"):
                 {"_target_": "Resized", "keys": "image", "spatial_size": [8, 8, 8], "mode": "area"}
             ),
             ["preprocessing.transforms.1.mode must be trilinear or nearest"],
+        ),
+        (
+            lambda c: transforms(c).append(
+                {"_target_": "Spacingd", "keys": "image", "pixdim": [0, 1, 1]}
+            ),
+            ["preprocessing.transforms.1.pixdim must be three numbers above 0"],
         ),
         (
             lambda c: transforms(c).append(

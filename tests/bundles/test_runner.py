@@ -192,6 +192,26 @@ def test_labels_that_were_not_announced_are_refused(make_bundle, block, runner, 
     assert "labels that its metadata does not have: [2]" in refusal.reason
 
 
+def test_scores_that_are_no_numbers_are_refused_and_not_taken_for_nothing_found(
+    make_bundle, block, runner, tmp_path
+):
+    from node.bundles.shelf import Shelf
+
+    folder = make_bundle("lost", factors=(0.0, float("nan")))
+    bundle = Shelf(folder.parent).record("lost")
+    refusal = runner.predict(bundle, block, tmp_path, 60)
+    assert isinstance(refusal, Refusal), refusal
+    assert (refusal.fault, refusal.again) == (Fault.MODEL, False)
+    assert "NaN" in refusal.reason
+
+
+def test_the_kernel_ends_the_model_before_the_node_when_memory_runs_out(
+    bright, block, runner, tmp_path
+):
+    runner.predict(bright, block, tmp_path, 60)
+    assert Path(f"/proc/{runner.process_id}/oom_score_adj").read_text().strip() == "1000"
+
+
 def test_a_bundle_that_changed_since_the_shelf_looked_is_not_started(
     bright, block, runner, tmp_path
 ):

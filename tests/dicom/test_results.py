@@ -147,6 +147,16 @@ def test_the_algorithm_and_its_hash_are_in_every_object(made, identity):
         assert roles == ["109101", "109102"]
 
 
+def test_the_research_notice_is_in_words_in_every_object(made):
+    _, outcome = made()
+    mask = from_bytes(by_kind(outcome)["SEG"])
+    assert mask.ContentDescription.startswith("Research use only - not for diagnosis")
+    groups = highdicom.sr.srread(BytesIO(by_kind(outcome)["SR"])).content
+    for group in groups.get_volumetric_roi_measurement_groups():
+        said = [item.TextValue for item in group[0].ContentSequence if "TextValue" in item]
+        assert "Research use only - not for diagnosis" in said
+
+
 def test_a_clinical_bundle_is_not_called_research(read, found, model, job_of, identity):
     volume = read()
     model.identity = replace(identity, intended_use="clinical")
@@ -154,6 +164,7 @@ def test_a_clinical_bundle_is_not_called_research(read, found, model, job_of, id
     ds = from_bytes(by_kind(outcome)["SR"])
     assert ds.ContentQualification == "PRODUCT"
     assert "RESEARCH" not in ds.SeriesDescription
+    assert b"Research" not in by_kind(outcome)["SR"] + by_kind(outcome)["SEG"]
 
 
 def test_the_report_measures_the_mask_and_points_at_its_segment(made):

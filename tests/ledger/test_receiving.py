@@ -54,14 +54,26 @@ def test_an_empty_batch_is_nothing(home):
     assert home.ledger.audit_rows(0, 10) == []
 
 
-def test_the_same_bytes_again_are_repeated_and_move_no_timer(home):
+def test_an_open_series_waits_on_while_its_images_are_sent_again(home):
+    """A sender that was cut off begins again from the first image: not the moment to settle."""
     home.ledger.instances_received([an_instance(home)])
     before = evidence(home)
     home.clock.advance(60)
+    home.ledger.association_opened("again", "ct1", CALLER)
+    again = an_instance(home, spool_name="instances/ff/again.dcm", association="again")
+    assert home.ledger.instances_received([again]) == [REPEATED]
+    moved = replace(before, last_received=home.clock.now(), open_associations=1)
+    assert evidence(home) == moved
+
+
+def test_the_same_bytes_again_are_repeated_and_leave_a_settled_series_settled(home):
+    home.ledger.instances_received([an_instance(home)])
+    settle(home)
     again = an_instance(home, spool_name="instances/ff/again.dcm")
     assert home.ledger.instances_received([again]) == [REPEATED]
-    assert evidence(home) == before
-    assert events_of(home, again.sop_instance_uid) == ["instance_received", "instance_repeated"]
+    assert home.ledger.open_series() == []
+    told = [one for one in events_of(home, again.sop_instance_uid) if one.startswith("instance")]
+    assert told == ["instance_received", "instance_repeated"]
     assert home.ledger.missing_from_ledger([again.spool_name]) == [again.spool_name]
 
 

@@ -85,3 +85,11 @@ def test_letting_go_twice_does_no_harm(tmp_path):
     name = spool.keep_instance((b"abc",))
     assert spool.release(name)
     assert not spool.release(name)
+
+
+def test_a_spool_is_received_into_by_one_at_a_time(tmp_path):
+    first, second = Spool(tmp_path), Spool(tmp_path)
+    with first.held(), pytest.raises(OSError, match="another radnode"), second.held():
+        pass
+    with second.held():
+        pass

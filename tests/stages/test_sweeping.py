@@ -90,3 +90,32 @@ def test_an_open_series_is_never_let_go(rooms):
     rooms.clock.advance(timedelta(days=30).total_seconds())
     Sweep(rooms, Retention(instances_hours=0)).step()
     assert len(files(rooms)) == 1
+
+
+def settled(rooms, n=2):
+    """A settled series that no route wants."""
+    for dataset in Scanner().series(n=n):
+        keep(rooms, dataset)
+    restore(rooms, "RADNODE")
+    (evidence,) = rooms.ledger.open_series()
+    no = [RouteDecision("brain", chosen=False, reason="it is not wanted")]
+    assert rooms.ledger.series_settled(evidence, "quiet", no, None)
+    return evidence.series_instance_uid
+
+
+def test_a_crash_between_the_fact_and_the_file_leaves_no_file_for_ever(rooms):
+    uid = settled(rooms)
+    assert rooms.ledger.bytes_released("instances", uid, list(files(rooms)))
+    assert restore(rooms, "RADNODE") == 0
+    Sweep(rooms, Retention()).step()
+    assert files(rooms) == set()
+
+
+def test_a_late_image_keeps_the_bytes_that_were_about_to_go(rooms):
+    uid = settled(rooms)
+    rooms.clock.advance(timedelta(hours=25).total_seconds())
+    ((_, names),) = rooms.ledger.releasable("instances", rooms.clock.now())
+    keep(rooms, Scanner().series(n=3)[2])
+    restore(rooms, "RADNODE")  # the late image comes after the question and before the fact
+    assert not rooms.ledger.bytes_released("instances", uid, names)
+    assert "bytes_released" not in [r["event"] for r in rooms.ledger.timeline(uid)]

@@ -42,6 +42,15 @@ def test_echo_tells_a_peer_that_is_there_from_one_that_is_not():
     assert "cannot be reached" in refusal.reason
 
 
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 70 + ".invalid"])
+def test_a_host_without_an_address_is_a_peer_that_cannot_be_reached(host, files):
+    nowhere = Peer("gone", "GONE", host, 104)
+    assert "no address" in scu.echo(nowhere, "RADNODE").reason
+    sent = list(scu.send(nowhere, "RADNODE", files))
+    assert all(one.refusal.again for one in sent)
+    assert len(sent) == len(files)
+
+
 def test_files_go_over_one_association_in_order(files):
     with Pacs() as pacs:
         sent = list(scu.send(peer(pacs), "RADNODE", files))

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from node.ledger.reading.releasing import releasable
 from node.ledger.rows import attributes_of, instance_of
-from node.ledger.schema import association, conflict, feeding, instance, series
+from node.ledger.schema import association, conflict, feeding, instance, result, series
 from node.ledger.transactions import Transactions, chunks
 from node.rules import naming
 from node.rules.nouns import Instance, SeriesEvidence
@@ -53,6 +53,18 @@ class Evidence(Transactions):
                     known.update(connection.scalars(query))
                 missing.extend(name for name in some if name not in known)
         return missing
+
+    def let_go(self, names: Iterable[str]) -> list[str]:
+        """Give those file names whose bytes were let go: a crash came before the file went."""
+        gone: list[str] = []
+        with self._reading() as connection:
+            for some in chunks(names):
+                for table in (instance, conflict, result):
+                    query = select(table.c.spool_name).where(
+                        table.c.spool_name.in_(some), table.c.released_at.is_not(None)
+                    )
+                    gone.extend(connection.scalars(query))
+        return gone
 
     def releasable(self, kind: str, before: datetime) -> list[tuple[str, list[str]]]:
         """Give the files that nobody needs any more, by series.

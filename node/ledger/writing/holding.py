@@ -22,6 +22,11 @@ class Holding(Transactions):
                 found.update(connection.scalars(query))
         return found
 
+    def running_jobs(self) -> set[str]:
+        """Name every job that somebody holds."""
+        with self._reading() as connection:
+            return set(connection.scalars(select(job.c.job_id).where(job.c.state == "running")))
+
     def leases_ended(self, workers: Iterable[str]) -> None:
         """End the leases of workers that are known to be gone; what they held lapses at once."""
         gone = list(workers)

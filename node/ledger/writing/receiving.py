@@ -8,7 +8,8 @@ then write everything at once. The decisions, in this order, for an image whose 
 * is known, with the same file name: this very fact was written before (the answer got lost):
   nothing is written, and what was said then is said again;
 * is known, with the same bytes: repeated; if our copy was let go meanwhile, this one takes its
-  place, and that counts as received, so that nobody deletes the only copy;
+  place, and that counts as received, so that nobody deletes the only copy. Either way a series
+  that is open waits on: its sender begins again from the first image after it was cut off;
 * is known, with other bytes: conflicted; the first is what models see, the later is kept beside
   it, and the audit row holds both digests. Those bytes again: repeated.
 """
@@ -151,6 +152,7 @@ def _decide(page: Page, memory: _Memory, one: Instance) -> Event:
         if first["released_at"] is not None:
             _take_back(page, memory, one)
             return Event.INSTANCE_RECEIVED
+        _wait_on(memory, one)
         page.note(*_told(Event.INSTANCE_REPEATED, one))
         return Event.INSTANCE_REPEATED
     return _decide_conflict(page, memory, one, first)
@@ -180,10 +182,24 @@ def _receive(page: Page, memory: _Memory, one: Instance) -> None:
     memory.instances[one.sop_instance_uid] = row
     memory.new_instances.append(row)
     page.note(*_told(Event.INSTANCE_RECEIVED, one, edition=row["edition"]))
-    pair = (one.series_instance_uid, one.association or "")
+    _feed(memory, known, one)
+
+
+def _feed(memory: _Memory, known: _Series, one: Instance) -> None:
+    """Remember that the association brings images of the series."""
+    pair = (known.row["series_instance_uid"], one.association or "")
     if one.association and pair not in memory.fed:
         memory.fed.add(pair)
         memory.new_fed.append(dict(zip(("series_instance_uid", "association"), pair, strict=True)))
+
+
+def _wait_on(memory: _Memory, one: Instance) -> None:
+    """Keep an open series waiting while what it has already is sent again."""
+    known = memory.series.get(one.series_instance_uid)
+    if known is not None and known.row["state"] == "open":
+        known.row["last_received"] = max(known.row["last_received"], one.received_at)
+        known.changed = True
+        _feed(memory, known, one)
 
 
 def _touch(page: Page, memory: _Memory, one: Instance) -> _Series:
@@ -244,6 +260,7 @@ def _take_back(page: Page, memory: _Memory, one: Instance) -> None:
     known = memory.series[one.series_instance_uid]
     known.row["last_received"] = max(known.row["last_received"], one.received_at)
     known.changed = True
+    _wait_on(memory, one)
     page.note(*_told(Event.INSTANCE_RECEIVED, one, edition=row["edition"], returned=True))
 
 

@@ -37,7 +37,7 @@ class Sweeping(Transactions):
             found = find(page.connection, uid)
             return [*_retry_jobs(page, found, by), *_retry_deliveries(page, found, by)]
 
-    def bytes_released(self, kind: str, series_uid: str, names: Sequence[str]) -> None:
+    def bytes_released(self, kind: str, series_uid: str, names: Sequence[str]) -> bool:
         """Note that files are about to be let go; their facts stay.
 
         Args:
@@ -45,26 +45,31 @@ class Sweeping(Transactions):
             series_uid: the series of the images, for results the one that they were made of.
             names: of the files in the spool.
 
+        Returns:
+            False when they are to be kept: a late image has reopened their series meanwhile.
+
         Raises:
             ValueError: there is no such kind.
         """
         if kind not in KINDS:
             raise ValueError(f"bytes are of {' or '.join(KINDS)}, not of {kind}")
         with self._writing() as page:
+            of = select(series).where(series.c.series_instance_uid == series_uid)
+            row = page.connection.execute(of).mappings().first()
+            if kind == "instances" and row is not None and row["state"] == "open":
+                return False
             count = 0
             for table in KINDS[kind]:
                 for some in chunks(names):
                     kept = (table.c.spool_name.in_(some), table.c.released_at.is_(None))
                     gone = update(table).where(*kept).values(released_at=page.now)
                     count += page.connection.execute(gone).rowcount
-            if not count:
-                return
-            of = select(series.c.study_instance_uid).where(
-                series.c.series_instance_uid == series_uid
-            )
-            concerns = Concerns(study_uid=page.connection.scalar(of), series_uid=series_uid)
-            told = {"kind": kind, "files": count}
-            page.note(Event.BYTES_RELEASED, f"series {series_uid}", concerns, told)
+            if count:
+                study = None if row is None else row["study_instance_uid"]
+                concerns = Concerns(study_uid=study, series_uid=series_uid)
+                told = {"kind": kind, "files": count}
+                page.note(Event.BYTES_RELEASED, f"series {series_uid}", concerns, told)
+            return True
 
 
 def _retry_jobs(page: Page, found: Found, by: str) -> list[str]:

@@ -16,8 +16,9 @@ ONLY ?=
 VENV := .venv
 RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip install -qq --disable-pip-version-check
-# A stamp bears the digest of pyproject.toml: other pins, another install; a new checkout, none.
-KEY := $(shell sha256sum pyproject.toml | cut -c1-12)
+# A stamp bears the digest of pyproject.toml and of where it lies: other pins or another place,
+# another install.
+KEY := $(shell { cat pyproject.toml; echo "$(CURDIR)"; } | sha256sum | cut -c1-12)
 BASE := $(VENV)/.base-$(KEY)
 FULL := $(VENV)/.full-$(KEY)
 

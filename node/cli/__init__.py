@@ -10,10 +10,10 @@ from pathlib import Path
 
 from node import __version__
 from node.cli import asking, handing, running, shelving
-from node.cli.saying import FailedError
+from node.cli.saying import FailedError, UsageError
 from node.config import Config, ConfigError, find, load
 
-DONE, FAILED, WRONG_CONFIG = 0, 1, 78
+DONE, FAILED, USAGE, WRONG_CONFIG = 0, 1, 2, 78
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,8 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return WRONG_CONFIG
     except FailedError as error:
         sys.stderr.write(f"{error}\n")
-        return FAILED
+        return USAGE if isinstance(error, UsageError) else FAILED
     except BrokenPipeError:
+        return FAILED
+    except OSError as error:
+        what = error.filename or "the system"
+        sys.stderr.write(f"{what}: {error.strerror}; name another one, or see to its rights\n")
         return FAILED
 
 

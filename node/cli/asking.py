@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from node.cli.saying import FailedError, add_verb, say, say_json, say_table
+from node.cli.saying import FailedError, UsageError, add_verb, count, say, say_json, say_table
 from node.clock import SystemClock
 from node.config import Config
 from node.ledger.opening import Ledger, LedgerNotReadyError, open_ledger
@@ -25,7 +25,7 @@ def add_verbs(verbs: Any) -> None:  # noqa: ANN401 - argparse keeps the type pri
     sub.add_argument("--json", action="store_true")
     sub = add_verb(verbs, "audit", "the audit trail: read it, prove it, hand it over", _audit)
     sub.add_argument("what", nargs="?", choices=["list", "verify", "export"], default="list")
-    sub.add_argument("--last", type=int, default=50, help="rows to list (0: all)")
+    sub.add_argument("--last", type=count, default=50, help="rows to list (0: all)")
     sub.add_argument("--out", type=Path, help="file to export to, one JSON object a line")
     add_verb(
         verbs,
@@ -42,6 +42,9 @@ def ledger_of(config: Config) -> Ledger:
     Raises:
         FailedError: it cannot be opened; the text says what to do.
     """
+    if config.database.url is None and not config.node.data_dir.is_dir():
+        where = config.node.data_dir
+        raise FailedError(f"there is no ledger in {where} yet; `radnode run` makes one")
     try:
         return open_ledger(config.database.url, config.node.data_dir, SystemClock())
     except LedgerNotReadyError as error:
@@ -115,6 +118,8 @@ def _short(value: object) -> str:
 
 
 def _audit(options: argparse.Namespace, config: Config) -> int:
+    if options.what == "export" and options.out is None:
+        raise UsageError("say where to: radnode audit export --out FILE")
     ledger = ledger_of(config)
     if options.what == "verify":
         verdict = ledger.verify()
@@ -130,9 +135,7 @@ def _audit(options: argparse.Namespace, config: Config) -> int:
     return 0
 
 
-def _export(ledger: Ledger, out: Path | None) -> int:
-    if out is None:
-        raise FailedError("say where to: radnode audit export --out FILE")
+def _export(ledger: Ledger, out: Path) -> int:
     after, written = 0, 0
     with out.open("x", encoding="utf-8") as file:
         while rows := ledger.audit_rows(after, 1000):

@@ -10,6 +10,7 @@ from node.clock import SystemClock
 from node.config import Config
 from node.dicom import header
 from node.ledger.opening import LedgerNotReadyError, open_ledger
+from node.rules.nouns import Peer
 from node.spool import Spool
 from node.wire import scu
 
@@ -60,11 +61,10 @@ def _port(config: Config) -> str:
 
 
 def _answers(config: Config) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", config.node.port), timeout=2):
-            return True
-    except OSError:
-        return False
+    """Say whether a DICOM application has the port: it answers our echo, or rejects us as such."""
+    ourselves = Peer("this node", config.node.ae_title, "127.0.0.1", config.node.port)
+    refusal = scu.echo(ourselves, config.node.ae_title)
+    return refusal is None or "rejected" in refusal.reason
 
 
 def _clock() -> str:

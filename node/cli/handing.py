@@ -37,14 +37,17 @@ def _peer(config: Config, name: str) -> Peer:
 def _send(options: argparse.Namespace, config: Config) -> int:
     peer = _peer(config, options.to)
     parcels, skipped = _parcels(options.path)
-    if not parcels:
-        raise FailedError("none of these files is a DICOM object")
     failed = 0
     for number, sent in enumerate(scu.send(peer, config.node.ae_title, parcels), 1):
         refusal = sent.refusal or status.refusal(sent.status, peer.name, sent.comment)
+        if sent.broke and refusal is not None:
+            raise FailedError(
+                f"{refusal.reason}; {number - 1} of {len(parcels)} were sent. See that {peer.name} "
+                f"runs and knows {config.node.ae_title}, then send again"
+            )
         if refusal is not None:
             failed += 1
-            say(f"{sent.parcel.path.name}: {refusal}")
+            say(f"{sent.parcel.path.name}: {refusal.reason}")
         elif number % 50 == 0 or number == len(parcels):
             say(f"{number} of {len(parcels)} sent")
     if skipped:
@@ -55,6 +58,10 @@ def _send(options: argparse.Namespace, config: Config) -> int:
 
 
 def _parcels(paths: list[Path]) -> tuple[list[scu.Parcel], int]:
+    """Give what is DICOM among files and folders, and the number of files that are not."""
+    absent = [str(path) for path in paths if not path.exists()]
+    if absent:
+        raise FailedError(f"there is no {', '.join(absent)}")
     files = [f for p in paths for f in (sorted(p.rglob("*")) if p.is_dir() else [p]) if f.is_file()]
     parcels, skipped = [], 0
     for file in files:
@@ -70,6 +77,8 @@ def _parcels(paths: list[Path]) -> tuple[list[scu.Parcel], int]:
                 file,
             )
         )
+    if not parcels:
+        raise FailedError("none of these files is a DICOM object")
     return parcels, skipped
 
 
@@ -83,6 +92,7 @@ def _retry(options: argparse.Namespace, config: Config) -> int:
 
 
 def _db(_: argparse.Namespace, config: Config) -> int:
+    config.node.data_dir.mkdir(parents=True, exist_ok=True)
     try:
         revision = upgrade(config.database.url, config.node.data_dir)
     except LedgerNotReadyError as error:

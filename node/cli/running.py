@@ -8,7 +8,7 @@ from threading import Event as Signal
 from typing import Any
 
 from node import app
-from node.cli.saying import FailedError, add_verb, say
+from node.cli.saying import FailedError, add_verb, port, say
 from node.clock import SystemClock
 from node.config import Config
 from node.ledger.opening import LedgerNotReadyError
@@ -18,7 +18,7 @@ from node.rules.failures import Refusal
 def add_verbs(verbs: Any) -> None:  # noqa: ANN401 - argparse keeps the type private
     """Add run, archive and run-once."""
     sub = add_verb(verbs, "run", "run the node, or only the named legs", _run)
-    sub.add_argument("leg", nargs="*", choices=[*app.LEGS, []], metavar="LEG", default=[])
+    sub.add_argument("leg", nargs="*", type=_leg, metavar="LEG", help=f"of {', '.join(app.LEGS)}")
     sub = add_verb(
         verbs,
         "archive",
@@ -27,15 +27,21 @@ def add_verbs(verbs: Any) -> None:  # noqa: ANN401 - argparse keeps the type pri
         needs_config=False,
     )
     sub.add_argument("folder", type=Path, help="where objects are kept")
-    sub.add_argument("--ae-title", default="ARCHIVE")
-    sub.add_argument("--host", default="127.0.0.1")
-    sub.add_argument("--port", type=int, default=4242)
+    sub.add_argument("--ae-title", default="ARCHIVE", help="its AE title (%(default)s)")
+    sub.add_argument("--host", default="127.0.0.1", help="where to listen (%(default)s)")
+    sub.add_argument("--port", type=port, default=4242, help="where to listen (%(default)s)")
     sub = add_verb(
         verbs, "run-once", "a folder of DICOM in, SEG, SR and preview out: no network", _run_once
     )
-    sub.add_argument("path", type=Path)
-    sub.add_argument("--model", required=True)
-    sub.add_argument("--out", type=Path, required=True)
+    sub.add_argument("path", type=Path, help="a folder that holds one series")
+    sub.add_argument("--model", required=True, help="its name on the shelf")
+    sub.add_argument("--out", type=Path, required=True, help="a folder for what is made")
+
+
+def _leg(name: str) -> str:
+    if name not in app.LEGS:
+        raise argparse.ArgumentTypeError(f"{name} is no leg; there are {', '.join(app.LEGS)}")
+    return name
 
 
 def _run(options: argparse.Namespace, config: Config) -> int:
@@ -44,8 +50,11 @@ def _run(options: argparse.Namespace, config: Config) -> int:
     except LedgerNotReadyError as error:
         raise FailedError(str(error)) from error
     except OSError as error:
-        where = f"{config.node.host}:{config.node.port} or {config.node.data_dir}"
-        raise FailedError(f"cannot use {where}: {error.strerror}") from error
+        if error.filename is not None:
+            raise
+        where = f"port {config.node.port} of {config.node.host}"
+        advice = "choose another node.port, or end the program that has it"
+        raise FailedError(f"{where} cannot be opened ({error.strerror}); {advice}") from error
 
 
 def _archive(options: argparse.Namespace, _: None) -> None:
@@ -54,13 +63,14 @@ def _archive(options: argparse.Namespace, _: None) -> None:
     stop = Signal()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    options.folder.mkdir(parents=True, exist_ok=True)
     try:
-        listener, port = Archive(options.folder).listen(
+        listener, opened = Archive(options.folder).listen(
             options.ae_title, options.host, options.port
         )
     except OSError as error:
         raise FailedError(f"cannot listen on {options.port}: {error.strerror}") from error
-    say(f"radnode archive ready ae={options.ae_title} port={port}")
+    say(f"radnode archive ready ae={options.ae_title} port={opened}")
     stop.wait()
     listener.stop()
 
@@ -72,10 +82,11 @@ def _run_once(options: argparse.Namespace, config: Config) -> None:
 
     shelf = Shelf(config.models.dir)
     runner = Runner(config.models.threads or os.cpu_count() or 1)
+    if not options.path.is_dir():
+        raise FailedError(f"{options.path} is not a folder; name one that holds one series")
+    options.out.mkdir(parents=True, exist_ok=True)
     try:
         written = run_once(options.path, options.model, options.out, shelf, runner, SystemClock())
-    except OSError as error:
-        raise FailedError(f"{error.filename}: {error.strerror}") from error
     finally:
         runner.close()
     if isinstance(written, Refusal):

@@ -7,9 +7,29 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+PORTS = 65536
+
 
 class FailedError(Exception):
     """The verb could not do it; the text says what happened and what a person can do."""
+
+
+class UsageError(FailedError):
+    """The verb was called without something that it needs."""
+
+
+def count(text: str) -> int:
+    """Read a number of things from the command line, 0 or more."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is not a number of things")
+    return int(text)
+
+
+def port(text: str) -> int:
+    """Read a TCP port from the command line."""
+    if not text.isdecimal() or not 0 < int(text) < PORTS:
+        raise argparse.ArgumentTypeError(f"{text} is not a port: 1 to {PORTS - 1}")
+    return int(text)
 
 
 def add_verb(

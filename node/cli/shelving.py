@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from node.bundles.shelf import Shelf
-from node.cli.saying import FailedError, add_verb, say, say_table
+from node.cli.saying import FailedError, UsageError, add_verb, say, say_table
 from node.config import Config
 from node.rules.failures import Refusal
 
@@ -52,7 +52,7 @@ def _check(shelf: Shelf, names: list[str]) -> int:
 
 def _add(shelf: Shelf, path: Path | None) -> int:
     if path is None:
-        raise FailedError("say which: radnode models add FOLDER")
+        raise UsageError("say which: radnode models add FOLDER")
     added = shelf.add(path)
     if isinstance(added, Refusal):
         raise FailedError(f"not added: {added}")

@@ -139,7 +139,8 @@ def connect(address: URL) -> Engine:
         )
     except (ImportError, NoSuchModuleError) as error:
         raise LedgerNotReadyError(
-            "PostgreSQL needs a driver that is not installed; run pip install 'radnode[postgresql]'"
+            "PostgreSQL needs a driver that is not installed; in radnode's folder run "
+            "`.venv/bin/pip install -e '.[postgresql]'`"
         ) from error
     if embedded:
         event.listen(engine, "connect", _prepare_sqlite)

@@ -76,7 +76,8 @@ def send(peer: Peer, own_ae: str, parcels: Sequence[Parcel]) -> Iterator[Sent]:
     contexts = [build_context(sop_class, [syntax]) for sop_class, syntax in wanted]
     with _association(peer, own_ae, contexts[:MAXIMUM_CONTEXTS]) as association:
         if isinstance(association, Refusal):
-            yield from (Sent(parcel, None, refusal=association) for parcel in parcels)
+            for parcel in parcels:
+                yield Sent(parcel, None, refusal=association, broke=True)
             return
         broke = False
         with paused(association):

@@ -1,6 +1,7 @@
 """The verbs of `radnode`, as a person at the desk uses them."""
 
 import json
+import socket
 import subprocess
 import sys
 
@@ -194,3 +195,48 @@ def test_wrong_usage_ends_with_2_and_no_configuration_with_78(tmp_path):
     )
     assert none.returncode == 78
     assert "no.yaml" in none.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["audit", "export"], 2, "--out FILE"),
+        (["status"], 1, "`radnode run` makes one"),
+        (["audit", "list", "--last", "-3"], 2, "--last"),
+        (["models", "add"], 2, "radnode models add FOLDER"),
+        (["models", "add", "nowhere"], 1, "there is no folder nowhere"),
+        (["run", "fly"], 2, "there are receive, settle, infer, deliver, confirm, sweep"),
+        (["send", "nowhere", "--to", "gone"], 1, "there is no nowhere"),
+        (["send", "README.md", "--to", "gone"], 1, "none of these files is a DICOM object"),
+        (["run-once", "nowhere", "--model", "brain_mask", "--out", "x"], 1, "not a folder"),
+        (["run-once", "tests", "--model", "brain_mask", "--out", "/proc/x"], 1, "/proc/x"),
+    ],
+)
+def test_misuse_gets_one_sentence_and_its_exit_code(tmp_path, arguments, code, words):
+    said = NodeProcess(tmp_path / "node", {"gone": free_port()}).cli(*arguments, code=code)
+    assert words in said
+    assert "Traceback" not in said
+
+
+def test_an_export_never_overwrites(finished, tmp_path):
+    out = tmp_path / "audit.jsonl"
+    out.write_text("mine")
+    assert str(out) in finished[0].cli("audit", "export", "--out", str(out), code=1)
+    assert out.read_text() == "mine"
+
+
+def test_sending_to_a_peer_that_is_away_says_it_once(tmp_path, thin_head):
+    node = NodeProcess(tmp_path / "node", {"gone": free_port()})
+    said = node.cli("send", str(thin_head[0].parent), "--to", "gone", code=1)
+    assert said.count("cannot be reached") == 1
+    assert "0 of 181 were sent" in said
+
+
+def test_a_port_that_another_program_has_is_said_by_check_and_run(tmp_path):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        node = NodeProcess(tmp_path / "node", {}, node={"port": other.getsockname()[1]})
+        assert "another program has it" in node.cli("check", code=1)
+        said = node.cli("run", code=1)
+    assert "cannot be opened (Address already in use)" in said

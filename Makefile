@@ -41,10 +41,12 @@ lint: $(FULL)
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
+UNUSED := '/(pip|tests|f2py|apps|mysql|mssql|oracle)/'
+
 # A node under systemd cannot write beside its own code, so that is compiled here (all but a few
 # files of others that are no Python 3, whence the `|| true`).
 install: $(BASE)
-	@$(RUN) -m compileall -q -j 0 $(VENV)/lib node || true
+	@$(RUN) -m compileall -q -j 0 -x $(UNUSED) $(VENV)/lib node || true
 
 # The newest Python is not always whole: a version manager's stub answers to its name but cannot
 # run, Debian's has no ensurepip. So each is tried. A half-made environment is made again.
@@ -58,11 +60,12 @@ venv:
 	echo "radnode needs Python 3.11 or newer with venv (Debian: apt install python3-venv);" \
 	  "name it: make PYTHON=/usr/bin/python3.12 ..." >&2; exit 1
 
-# The base install carries no torch. Without compiling it is 50 MB smaller; a first run compiles
-# the little that it uses.
+# The base install carries no torch. Without compiling it is 50 MB smaller (a first run compiles the
+# little that it uses), without the setuptools that came with the environment another 9.
 $(BASE): | venv
 	@echo "Installing the pinned dependencies"
 	@$(PIP) --no-compile -e .
+	@$(RUN) -m pip uninstall -qq -y setuptools 2>/dev/null || true
 	@touch $@
 
 # torch first and alone, so that nothing else pulls another build of it.

@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import Event as Signal
 
 from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event
@@ -27,6 +28,7 @@ CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 60.0
 REPORT_SECONDS = 2.0
 _ALLOW = "Have the SOP class and transfer syntax allowed on its side, then `radnode retry` it"
+_LOOK = "Look at the disk; the audit trail has the sha256 that the file should have"
 MAXIMUM_CONTEXTS = 128  # PS3.8: odd identifiers from 1 to 255
 
 
@@ -145,6 +147,9 @@ def _send_one(association: Association, peer: Peer, parcel: Parcel) -> Sent:
         return Sent(parcel, None, refusal=why)
     except OSError:
         why = Refusal("the file could not be read from the spool", Fault.NODE, again=True)
+        return Sent(parcel, None, refusal=why)
+    except InvalidDicomError:
+        why = Refusal("the file in the spool is no DICOM object any more", Fault.NODE, _LOOK)
         return Sent(parcel, None, refusal=why)
     except RuntimeError:  # pynetdicom: no association any more
         return _broken(parcel, peer)

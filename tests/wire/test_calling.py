@@ -74,6 +74,15 @@ def test_an_abort_in_the_middle_leaves_the_rest_to_be_tried_again(files):
     assert all(s.refusal is not None and s.refusal.again for s in sent[1:])
 
 
+def test_a_file_that_was_damaged_is_told_and_the_others_go_on(files):
+    files[1].path.write_bytes(b"not DICOM")
+    with Pacs() as pacs:
+        sent = list(scu.send(peer(pacs), "RADNODE", files))
+    assert [s.status for s in sent] == [status.SUCCESS, None, status.SUCCESS]
+    assert "no DICOM object any more" in sent[1].refusal.reason
+    assert not sent[1].refusal.again
+
+
 def test_a_peer_that_rejects_us_is_tried_again_later(files):
     with Pacs(rejects=True) as pacs:
         sent = list(scu.send(peer(pacs), "RADNODE", files))

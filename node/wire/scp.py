@@ -124,7 +124,6 @@ class Listener:
         commitment = build_context(StorageCommitmentPushModel)
         commitment.scu_role, commitment.scp_role = False, True
         self._contexts.append(commitment)
-        self._server: object | None = None
 
     def start(self, host: str, port: int) -> int:
         """Listen, and give the port (the one that the system chose when `port` is 0).
@@ -135,7 +134,6 @@ class Listener:
         handlers = [
             (evt.EVT_CONN_OPEN, no_delay),
             (evt.EVT_REQUESTED, self._requested),
-            (evt.EVT_ACCEPTED, self._accepted),
             (evt.EVT_REJECTED, self._rejected),
             (evt.EVT_C_STORE, self._stored),
             (evt.EVT_N_EVENT_REPORT, self._reported),
@@ -148,7 +146,6 @@ class Listener:
             (host, port), block=False, evt_handlers=handlers, contexts=self._contexts
         )
         assert server is not None  # noqa: S101 - only a blocking server gives none
-        self._server = server
         return int(server.server_address[1])
 
     def stop(self) -> None:
@@ -169,14 +166,11 @@ class Listener:
         self._open[event.assoc] = conversation
         self._handler.opened(conversation.association, admission.peer.name, caller)
 
-    def _accepted(self, event: Event) -> None:
-        """Nothing to do: the association was noted when it was admitted."""
-
     def _rejected(self, event: Event) -> None:
         conversation = self._open.pop(event.assoc, None)
         if conversation is not None:  # admitted by the rules, refused for their number
             self._handler.crowded(conversation.caller)
-            self._handler.closed(conversation.association, "refused", 0)
+            self._handler.closed(conversation.association, "aborted", 0)
 
     def _stored(self, event: Event) -> Dataset:
         conversation = self._open[event.assoc]

@@ -3,6 +3,7 @@
 import copy
 import socket
 import subprocess
+import time
 
 import pydicom
 import pytest
@@ -213,3 +214,22 @@ def test_a_wrong_configuration_ends_with_78(tmp_path):
     assert node.wait_dead() == 78
     assert "ae_titel" in node.journal()
     assert "ae_title" in node.journal()
+
+
+def test_one_association_too_many_is_refused_audited_and_forgotten(tmp_path, thin_head):
+    with NodeProcess(tmp_path / "node", {}, node={"maximum_associations": 1}) as node:
+        held = associate(node)
+        assert held.is_established
+        assert associate(node).is_rejected
+        rows = node.wait_for("association_refused")
+        assert "too many" in rows[-1]["detail"]["reason"]
+        held.release()
+        node.wait_for("association_closed", 2)
+        for _ in range(
+            20
+        ):  # the thread of the one before may still be ending: a sender tries again
+            if {s.status for s in node.send(thin_head[:2])} == {0}:
+                break
+            time.sleep(0.5)
+        node.wait_for("instance_received", 2)
+        assert "leg_failed" not in node.journal()

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Text, cast, insert, select
+from sqlalchemy import Connection, Text, cast, select
 
-from node.ledger.columns import canonical, instant, storable
+from node.ledger.columns import add_rows, bound, canonical, instant, storable
 from node.ledger.schema import audit
 from node.rules.events import Event
 
@@ -23,7 +23,7 @@ FIRST_HASH = "0" * 64
 LONGEST_UID = 128
 """Characters kept of a name that a peer gave us; a legal UID has at most 64 (PS3.5 9.1)."""
 
-_REFERENCES = ("study_uid", "series_uid", "sop_uid", "job_id", "delivery_id")
+_NEWEST = select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +63,16 @@ def append(connection: Connection, notes: Sequence[Note]) -> None:
     """Add rows at the end of the chain; the caller's transaction must be the only one writing."""
     if not notes:
         return
-    newest = select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
-    head = connection.execute(newest).first()
+    head = connection.execute(_NEWEST).first()
     seq, previous = (head.seq, head.hash) if head is not None else (0, FIRST_HASH)
     rows = []
     for note in notes:
         seq += 1
-        row = _row(seq, previous, note)
-        previous = str(row["hash"])
-        rows.append(row)
-    connection.execute(insert(audit), rows)
+        at, fields = instant(note.at), _fields(note)
+        link = digest((seq, at, *fields, previous))
+        rows.append((seq, bound(note.at, connection.dialect), *fields, previous, link))
+        previous = link
+    add_rows(connection, audit, rows)
 
 
 def verify(connection: Connection) -> Verdict:
@@ -95,20 +95,23 @@ def digest(fields: Iterable[object]) -> str:
     return hashlib.sha256(canonical(list(fields)).encode()).hexdigest()
 
 
-def _row(seq: int, previous: str, note: Note) -> dict[str, object]:
-    row: dict[str, object] = {
-        "seq": seq,
-        "at": note.at,
-        "event": str(note.event),
-        "subject": storable(note.subject),
-    }
-    for name in _REFERENCES:
-        value = getattr(note.concerns, name)
-        row[name] = None if value is None else storable(value)[:LONGEST_UID]
-    row["detail"] = canonical(note.detail)
-    row["previous_hash"] = previous
-    row["hash"] = digest([seq, instant(note.at), *list(row.values())[2:]])
-    return row
+def _fields(note: Note) -> tuple[str | None, ...]:
+    """Give what a row says, in the order of the table's columns, from the event to the detail."""
+    concerns = note.concerns
+    return (
+        note.event.value,
+        storable(note.subject),
+        _reference(concerns.study_uid),
+        _reference(concerns.series_uid),
+        _reference(concerns.sop_uid),
+        _reference(concerns.job_id),
+        _reference(concerns.delivery_id),
+        canonical(note.detail),
+    )
+
+
+def _reference(name: str | None) -> str | None:
+    return None if name is None else storable(name)[:LONGEST_UID]
 
 
 def _fault(expected: int, previous: str, row: Mapping[Any, Any]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from threading import Lock
+from threading import Lock, local
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
@@ -68,6 +68,12 @@ class Page:
         self.notes.append(Note(self.now, happened, subject, concerns or Concerns(), told))
 
 
+class _Shared(local):
+    """The page on which several verbs of this thread write together."""
+
+    page: Page | None = None
+
+
 class Transactions:
     """An open database, and the two ways to use it: to read, or to write and account for it."""
 
@@ -76,6 +82,7 @@ class Transactions:
         self._engine = engine
         self._clock = clock
         self._one_writer = Lock()  # fair among our own threads, where SQLite would nap and poll
+        self._shared = _Shared()
 
     def close(self) -> None:
         """Let go of the database."""
@@ -87,8 +94,24 @@ class Transactions:
             yield connection
 
     @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make one transaction of all that this thread writes until the end of the `with`.
+
+        They are written all or none: an exception in one of them takes back the others.
+        """
+        with self._writing() as page:
+            self._shared.page = page
+            try:
+                yield
+            finally:
+                self._shared.page = None
+
+    @contextmanager
     def _writing(self) -> Iterator[Page]:
         """Write; the audit rows join the same commit, and an exception leaves nothing behind."""
+        if self._shared.page is not None:
+            yield self._shared.page
+            return
         with self._one_writer, writing(self._engine) as connection:
             page = Page(connection, self._clock.now())
             yield page
@@ -98,9 +121,10 @@ class Transactions:
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """Open the one transaction that may write."""
-    options = engine.execution_options(radnode_writes=True)
-    with options.begin() as connection:
-        yield connection
+    with engine.connect() as connection:
+        connection.execution_options(radnode_writes=True)
+        with connection.begin():
+            yield connection
 
 
 def locate(url: str | None, data_dir: Path) -> URL:

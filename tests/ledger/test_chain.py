@@ -15,6 +15,15 @@ def written(home):
     return home
 
 
+def test_the_hash_of_a_row_is_made_as_it_always_was():
+    """Trails that were written years ago must still be found whole."""
+    detail = '{"association":"a","edition":1,"size":524288}'
+    subject = 'instance "1.2.3" \u00c4\ufffd'
+    fields = (7, "2026-03-04T23:30:15.000012+00:00", "instance_received", subject)
+    row = (*fields, "1.2", "1.2.3", None, None, None, detail, FIRST_HASH)
+    assert digest(row) == "01a09aef9712dfa75857711745ab0ed2d70ebfc2a079de9e9605d1f5bd046ada"
+
+
 def test_an_empty_chain_is_whole(home):
     verdict = home.ledger.verify()
     assert (verdict.ok, verdict.rows, verdict.head_hash) == (True, 0, FIRST_HASH)

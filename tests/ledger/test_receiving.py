@@ -5,6 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from node.ledger.columns import listed
+from node.ledger.schema import conflict, feeding, instance, series
+from node.ledger.writing.receiving import _those_of
 from node.rules.events import Event
 from tests.ledger.making import (
     CALLER,
@@ -209,6 +212,34 @@ def test_a_large_batch_is_one_transaction(home):
     print(f"{home.ledger._engine.dialect.name}: {took * 1000:.3f} ms per row in batches of 64")
     assert evidence(home).instances == 512
     assert home.ledger.verify().rows == 512
+
+
+@pytest.mark.parametrize(
+    ("table", "columns"),
+    [
+        (instance, ("sop_instance_uid",)),
+        (conflict, ("sop_instance_uid",)),
+        (series, ("series_instance_uid",)),
+        (feeding, ("series_instance_uid", "association")),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_what_a_batch_could_meet_is_looked_up_in_an_index(home, table, columns):
+    """A look through the whole table would take longer with every image that was ever kept."""
+    with home.ledger._engine.connect() as connection:
+        dialect = connection.dialect
+        if dialect.name == "sqlite":
+            explain = "EXPLAIN QUERY PLAN "
+        else:
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")  # it is empty, and short
+            explain = "EXPLAIN "
+        query = _those_of(table, columns, dialect.name).compile(dialect=dialect)
+        given = query.construct_params({name: listed(["1.2"], dialect.name) for name in columns})
+        values = tuple(given[name] for name in query.positiontup) if query.positional else given
+        plan = [str(row) for row in connection.exec_driver_sql(explain + str(query), values)]
+    found = [line for line in plan if f" {table.name} " in line]
+    assert found
+    assert not any("SCAN " + table.name in line or "Seq Scan" in line for line in found), plan
 
 
 def test_the_evidence_counts_the_associations_that_fed_the_series(home):

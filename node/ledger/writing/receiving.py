@@ -14,16 +14,19 @@ then write everything at once. The decisions, in this order, for an image whose 
   it, and the audit row holds both digests. Those bytes again: repeated.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, bindparam, insert, select, update
+from sqlalchemy import Connection, Select, Table, bindparam, insert, select, update
 
 from node.ledger.chain import Concerns
-from node.ledger.columns import storable
+from node.ledger.columns import add_rows, among, bound, listed, storable
 from node.ledger.schema import conflict, feeding, instance, series
-from node.ledger.transactions import Page, Transactions, chunks
+from node.ledger.transactions import Page, Transactions
 from node.rules import states
 from node.rules.events import Event
 from node.rules.nouns import Caller, Instance
@@ -38,15 +41,25 @@ class _Series:
     changed: bool = False
 
 
+class _Copy(NamedTuple):
+    """What the batch knows of an image's bytes: those in use, or others kept beside them."""
+
+    sha256: str
+    spool_name: str
+    series_instance_uid: str
+    edition: int
+    released_at: datetime | None
+
+
 @dataclass(slots=True)
 class _Memory:
     """Everything known that the images of a batch could meet, and what is to be written."""
 
-    instances: dict[str, Mapping[str, Any]]
-    conflicts: dict[str, list[Mapping[str, Any]]]
+    instances: dict[str, _Copy]
+    conflicts: dict[str, list[_Copy]]
     series: dict[str, _Series]
     fed: set[tuple[str, str]]
-    new_instances: list[dict[str, Any]] = field(default_factory=list)
+    new_instances: list[tuple[Instance, int]] = field(default_factory=list)
     new_conflicts: list[dict[str, Any]] = field(default_factory=list)
     new_fed: list[dict[str, Any]] = field(default_factory=list)
     returned: list[dict[str, Any]] = field(default_factory=list)
@@ -111,34 +124,56 @@ def _legible(one: Instance) -> Instance:
 
 
 def _remember(connection: Connection, batch: Sequence[Instance]) -> _Memory:
-    sops = {one.sop_instance_uid for one in batch}
+    times = Counter(one.sop_instance_uid for one in batch)
     uids = {one.series_instance_uid for one in batch}
-    conflicts: dict[str, list[Mapping[str, Any]]] = {}
-    for row in _rows(connection, conflict, "sop_instance_uid", sops):
-        conflicts.setdefault(row["sop_instance_uid"], []).append(row)
     associations = {one.association for one in batch if one.association}
+    instances = {
+        row["sop_instance_uid"]: _copy(row, row["edition"])
+        for row in _rows(connection, instance, sop_instance_uid=times)
+    }
+    conflicts: dict[str, list[_Copy]] = {}
+    twice = [sop for sop, count in times.items() if count > 1 or sop in instances]
+    for row in _rows(connection, conflict, sop_instance_uid=twice):
+        conflicts.setdefault(row["sop_instance_uid"], []).append(_copy(row))
     return _Memory(
-        instances={
-            row["sop_instance_uid"]: row
-            for row in _rows(connection, instance, "sop_instance_uid", sops)
-        },
+        instances=instances,
         conflicts=conflicts,
         series={
             row["series_instance_uid"]: _Series(dict(row))
-            for row in _rows(connection, series, "series_instance_uid", uids)
+            for row in _rows(connection, series, series_instance_uid=uids)
         },
         fed={
             (row["series_instance_uid"], row["association"])
-            for row in _rows(connection, feeding, "association", associations)
+            for row in _rows(
+                connection, feeding, series_instance_uid=uids, association=associations
+            )
         },
     )
 
 
+def _copy(row: Mapping[Any, Any], edition: int = 0) -> _Copy:
+    return _Copy(
+        row["sha256"], row["spool_name"], row["series_instance_uid"], edition, row["released_at"]
+    )
+
+
 def _rows(
-    connection: Connection, table: Table, column: str, values: Iterable[str]
+    connection: Connection, table: Table, **wanted: Collection[str]
 ) -> Iterable[Mapping[Any, Any]]:
-    for some in chunks(values):
-        yield from connection.execute(select(table).where(table.c[column].in_(some))).mappings()
+    """Give the rows whose columns hold one of the wanted texts each; all of them are in an index.
+
+    Of nothing wanted there is nothing.
+    """
+    if not all(wanted.values()):
+        return ()
+    dialect = connection.dialect.name
+    given = {column: listed([*texts], dialect) for column, texts in wanted.items()}
+    return connection.execute(_those_of(table, tuple(wanted), dialect), given).mappings()
+
+
+@lru_cache(maxsize=16)
+def _those_of(table: Table, columns: tuple[str, ...], dialect: str) -> Select[Any]:
+    return select(table).where(*(among(table.c[name], name, dialect) for name in columns))
 
 
 def _decide(page: Page, memory: _Memory, one: Instance) -> Event:
@@ -146,11 +181,11 @@ def _decide(page: Page, memory: _Memory, one: Instance) -> Event:
     if first is None:
         _receive(page, memory, one)
         return Event.INSTANCE_RECEIVED
-    if first["spool_name"] == one.spool_name:
+    if first.spool_name == one.spool_name:
         return Event.INSTANCE_RECEIVED
-    if first["sha256"] == one.sha256:
-        if first["released_at"] is not None:
-            _take_back(page, memory, one)
+    if first.sha256 == one.sha256:
+        if first.released_at is not None:
+            _take_back(page, memory, one, first)
             return Event.INSTANCE_RECEIVED
         _wait_on(memory, one)
         page.note(*_told(Event.INSTANCE_REPEATED, one))
@@ -158,12 +193,12 @@ def _decide(page: Page, memory: _Memory, one: Instance) -> Event:
     return _decide_conflict(page, memory, one, first)
 
 
-def _decide_conflict(page: Page, memory: _Memory, one: Instance, first: Mapping[str, Any]) -> Event:
+def _decide_conflict(page: Page, memory: _Memory, one: Instance, first: _Copy) -> Event:
     for other in memory.conflicts.get(one.sop_instance_uid, []):
-        if other["spool_name"] == one.spool_name:
+        if other.spool_name == one.spool_name:
             return Event.INSTANCE_CONFLICTED
-        if other["sha256"] == one.sha256 and other["released_at"] is None:
-            page.note(*_told(Event.INSTANCE_REPEATED, one, repeats=other["spool_name"]))
+        if other.sha256 == one.sha256 and other.released_at is None:
+            page.note(*_told(Event.INSTANCE_REPEATED, one, repeats=other.spool_name))
             return Event.INSTANCE_REPEATED
     _contradict(page, memory, one, first)
     return Event.INSTANCE_CONFLICTED
@@ -172,16 +207,11 @@ def _decide_conflict(page: Page, memory: _Memory, one: Instance, first: Mapping[
 def _receive(page: Page, memory: _Memory, one: Instance) -> None:
     """A new image: its row, its series touched or reopened, its association remembered."""
     known = _touch(page, memory, one)
-    row = {
-        **_columns(one),
-        "sop_class_uid": one.sop_class_uid,
-        "transfer_syntax_uid": one.transfer_syntax_uid,
-        "edition": known.row["edition"],
-        "released_at": None,
-    }
-    memory.instances[one.sop_instance_uid] = row
-    memory.new_instances.append(row)
-    page.note(*_told(Event.INSTANCE_RECEIVED, one, edition=row["edition"]))
+    edition = known.row["edition"]
+    copy = _Copy(one.sha256, one.spool_name, one.series_instance_uid, edition, None)
+    memory.instances[one.sop_instance_uid] = copy
+    memory.new_instances.append((one, edition))
+    page.note(*_told(Event.INSTANCE_RECEIVED, one, edition=edition))
     _feed(memory, known, one)
 
 
@@ -247,31 +277,26 @@ def _first_row(one: Instance) -> dict[str, Any]:
     }
 
 
-def _take_back(page: Page, memory: _Memory, one: Instance) -> None:
+def _take_back(page: Page, memory: _Memory, one: Instance, first: _Copy) -> None:
     """The bytes of a known image had been let go, and are here again under a new name."""
-    row = {
-        **memory.instances[one.sop_instance_uid],
-        "spool_name": one.spool_name,
-        "received_at": one.received_at,
-        "released_at": None,
-    }
-    memory.instances[one.sop_instance_uid] = row
+    copy = first._replace(spool_name=one.spool_name, released_at=None)
+    memory.instances[one.sop_instance_uid] = copy
     memory.returned.append(_columns(one))
     known = memory.series[one.series_instance_uid]
     known.row["last_received"] = max(known.row["last_received"], one.received_at)
     known.changed = True
     _wait_on(memory, one)
-    page.note(*_told(Event.INSTANCE_RECEIVED, one, edition=row["edition"], returned=True))
+    page.note(*_told(Event.INSTANCE_RECEIVED, one, edition=copy.edition, returned=True))
 
 
-def _contradict(page: Page, memory: _Memory, one: Instance, first: Mapping[str, Any]) -> None:
-    row = {**_columns(one), "released_at": None}
-    memory.conflicts.setdefault(one.sop_instance_uid, []).append(row)
-    memory.new_conflicts.append(row)
+def _contradict(page: Page, memory: _Memory, one: Instance, first: _Copy) -> None:
+    copy = _Copy(one.sha256, one.spool_name, one.series_instance_uid, 0, None)
+    memory.conflicts.setdefault(one.sop_instance_uid, []).append(copy)
+    memory.new_conflicts.append({**_columns(one), "released_at": None})
     facts = {
-        "first_sha256": first["sha256"],
-        "first_spool_name": first["spool_name"],
-        "first_series": first["series_instance_uid"],
+        "first_sha256": first.sha256,
+        "first_spool_name": first.spool_name,
+        "first_series": first.series_instance_uid,
     }
     page.note(*_told(Event.INSTANCE_CONFLICTED, one, **facts))
 
@@ -313,20 +338,39 @@ def _write(connection: Connection, memory: _Memory) -> None:
     """Write everything at once, the series before the images that point to them."""
     new = [known.row for known in memory.series.values() if known.new]
     changed = [_moved(known) for known in memory.series.values() if known.changed and not known.new]
-    for table, rows in (
-        (series, new),
-        (instance, memory.new_instances),
-        (conflict, memory.new_conflicts),
-        (feeding, memory.new_fed),
-    ):
-        if rows:
-            connection.execute(insert(table), rows)
+    if new:
+        connection.execute(insert(series), new)
+    if memory.new_instances:
+        rows = [_instance_row(one, edition, connection) for one, edition in memory.new_instances]
+        add_rows(connection, instance, rows)
+    for table, few in ((conflict, memory.new_conflicts), (feeding, memory.new_fed)):
+        if few:
+            connection.execute(insert(table), few)
     if changed:
         connection.execute(_MOVE, changed)
     for row in memory.returned:
         back = update(instance).where(instance.c.sop_instance_uid == row["sop_instance_uid"])
         kept = {key: row[key] for key in ("spool_name", "received_at", "calling_ae", "association")}
         connection.execute(back.values(**kept, released_at=None))
+
+
+def _instance_row(one: Instance, edition: int, connection: Connection) -> tuple[object, ...]:
+    """Give the row in the order of the table's columns; UIDs were made `_legible` before."""
+    return (
+        one.sop_instance_uid,
+        storable(one.sop_class_uid),
+        one.series_instance_uid,
+        one.study_instance_uid,
+        storable(one.transfer_syntax_uid),
+        one.sha256,
+        one.size,
+        one.spool_name,
+        bound(one.received_at, connection.dialect),
+        storable(one.calling_ae),
+        one.association,
+        edition,
+        None,
+    )
 
 
 _MOVABLE = (

@@ -19,10 +19,14 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Somebody the node talks to, known by AE title and address.
+    """Somebody the node talks to, known by AE title and address, and by more if the peer has it.
 
     `ae_title` "*" means any title from that host. `may` holds "store" and "query".
-    A peer with a port can be sent to; `commitment` says that it offers storage commitment.
+    A peer with a port can be sent to, over TLS if `tls`; `commitment` says that it offers storage
+    commitment. `maximum_associations` is how many it may have open at once (None: only the node's
+    own limit holds). With a `certificate` it is only known by a TLS certificate with that subject
+    (see `rules.recognising`), with a `user` only by that user name, and its passcode if there is
+    one (PS3.7 D.3.3.7).
     """
 
     name: str
@@ -31,15 +35,40 @@ class Peer:
     port: int | None = None
     may: frozenset[str] = frozenset()
     commitment: bool = False
+    maximum_associations: int | None = None
+    tls: bool = False
+    certificate: str | None = None
+    user: str | None = None
+    passcode: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom a caller says that it acts for (PS3.7 D.3.3.7.1).
+
+    `kind` is the user identity type: 1 user name, 2 user name and passcode, 3 Kerberos, 4 SAML,
+    5 JSON web token. What types 3 to 5 bring is not kept.
+    """
+
+    kind: int
+    name: str = ""
+    passcode: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is calling, as the association request says: titles and the socket's address."""
+    """Who is calling, as the association request says: titles and the socket's address.
+
+    `subject` is that of its TLS certificate (RFC 4514), `alternative_names` what else that
+    certificate calls it ("dns:ct1.hospital.example", "ip:10.0.0.7"); without TLS both are empty.
+    """
 
     calling_ae: str
     called_ae: str
     address: str
+    subject: str = ""
+    alternative_names: tuple[str, ...] = ()
+    identity: Identity | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ def test_a_disk_that_is_full_leaves_nothing_behind(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, "write", full)
+    monkeypatch.setattr(os, "writev", full)
     with pytest.raises(OSError, match="No space"):
         spool.keep_instance((b"abc",))
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
@@ -69,7 +69,7 @@ def test_a_result_of_an_earlier_try_is_replaced(tmp_path):
 
 def test_half_written_files_go_at_the_start(tmp_path):
     spool = Spool(tmp_path)
-    (tmp_path / "incoming" / "half.part").write_bytes(b"x")
+    (tmp_path / "instances" / "00" / "half.dcm.part").write_bytes(b"x")
     assert spool.clear_incoming() == 1
     assert spool.clear_incoming() == 0
 
@@ -93,3 +93,62 @@ def test_a_spool_is_received_into_by_one_at_a_time(tmp_path):
         pass
     with second.held():
         pass
+
+
+def test_an_image_that_comes_in_pieces_is_kept_as_one(tmp_path):
+    spool = Spool(tmp_path)
+    file = spool.incoming()
+    file.write(b"abc", memoryview(b"def"))
+    file.write(b"ghi")
+    with file.read(3) as written:
+        assert bytes(written) == b"defghi"
+    name = file.keep()
+    assert spool.path(name).read_bytes() == b"abcdefghi"
+    assert spool.clear_incoming() == 0
+
+
+def descriptors():
+    return sorted(path.name for path in Path("/proc/self/fd").iterdir())
+
+
+def test_an_image_that_is_given_up_leaves_nothing_behind(tmp_path):
+    spool = Spool(tmp_path)
+    before = descriptors()
+    file = spool.incoming()
+    file.write(b"abc")
+    file.discard()
+    file.discard()
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+    assert descriptors() == before
+
+
+@pytest.mark.parametrize("durable", ["association", "none"])
+def test_with_less_durability_no_image_is_synced_but_every_result_is(
+    tmp_path, monkeypatch, durable
+):
+    spool = Spool(tmp_path, durable)
+    synced = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    spool.keep_instance((b"abc",))
+    assert synced == []
+    spool.keep_result("1.2.dcm", b"abc")
+    assert len(synced) == 2
+
+
+def test_everything_is_synced_at_once_when_asked(tmp_path):
+    Spool(tmp_path).sync_all()
+
+
+def test_a_sync_of_everything_that_fails_is_said(tmp_path):
+    spool = Spool(tmp_path / "spool")
+    spool.root.rename(tmp_path / "gone")
+    with pytest.raises(FileNotFoundError):
+        spool.sync_all()
+
+
+def test_a_short_write_is_written_to_its_end(tmp_path, monkeypatch):
+    """The system may take less than it was given."""
+    spool = Spool(tmp_path)
+    monkeypatch.setattr(os, "writev", lambda fd, pieces: os.write(fd, b"".join(pieces)[:4]))
+    name = spool.keep_instance((b"abc", b"defghi"))
+    assert spool.path(name).read_bytes() == b"abcdefghi"

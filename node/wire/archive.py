@@ -11,7 +11,8 @@ from node.dicom import header, status
 from node.rules.admitting import Admission
 from node.rules.failures import Refusal
 from node.rules.nouns import Caller, Peer
-from node.wire.scp import Answer, Arrival, CommitmentReport, Listener
+from node.wire.commitment import CommitmentReport
+from node.wire.scp import Answer, Arrival, Listener
 
 
 class Archive:
@@ -47,9 +48,17 @@ class Archive:
     def commitment_reported(self, report: CommitmentReport) -> None:
         """Nobody is asked to commit, so nobody reports."""
 
-    def store(self, arrival: Arrival) -> Answer:
-        """Write the object as a Part 10 file, sync it, and answer."""
-        read = header.read_header(arrival.data, arrival.transfer_syntax_uid)
+    def releasing(self, association: str) -> bool:  # noqa: ARG002 - the protocol has it
+        """Every object is synced already."""
+        return True
+
+    def begin(self, arrival: Arrival) -> "_Copy":
+        """Take an object in."""
+        return _Copy(arrival, self.keep)
+
+    def keep(self, arrival: Arrival, data: bytes) -> Answer:
+        """Write an object as a Part 10 file, sync it, and answer."""
+        read = header.read_header(data, arrival.transfer_syntax_uid)
         if isinstance(read, Refusal):
             return Answer(status.CANNOT_UNDERSTAND, read.reason)
         folder = self._folder / read.study_instance_uid / read.series_instance_uid
@@ -65,7 +74,7 @@ class Archive:
             temporary = path.with_suffix(".part")
             with temporary.open("wb") as file:
                 file.write(prefix)
-                file.write(arrival.data)
+                file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.rename(path)
@@ -74,3 +83,22 @@ class Archive:
         if self._noticed is not None:
             self._noticed(path)
         return Answer(status.SUCCESS)
+
+
+class _Copy:
+    """An object on its way in, in memory until it is whole."""
+
+    def __init__(self, arrival: Arrival, keep: Callable[[Arrival, bytes], Answer]) -> None:
+        self._arrival = arrival
+        self._keep = keep
+        self._data = bytearray()
+
+    def add(self, piece: memoryview) -> None:
+        self._data += piece
+
+    def finish(self, piece: memoryview) -> Answer:
+        self._data += piece
+        return self._keep(self._arrival, bytes(self._data))
+
+    def abandon(self) -> None:
+        self._data = bytearray()

@@ -2,7 +2,7 @@
 
 from node import __version__
 from node.dicom import services, status
-from node.wire.scp import COMMENT_LENGTH
+from node.wire.storing import COMMENT_LENGTH
 
 _RESULTS = (
     ("Segmentation Storage", "1.2.840.10008.5.1.4.1.1.66.4"),
@@ -18,8 +18,10 @@ def statement() -> str:
     answers = "\n".join(
         f"| {status.describe(code)} | {when} |"
         for code, when in (
-            (status.SUCCESS, "the object is a complete, synced file in the spool"),
-            (status.OUT_OF_RESOURCES, "no room, or the disk failed; nothing was kept"),
+            (status.SUCCESS, "the object is a complete file in the spool (see Durability)"),
+            (status.OUT_OF_RESOURCES, "no room, too large, or the disk failed; nothing was kept"),
+            (status.NOT_AUTHORIZED, "the configuration does not let this peer store"),
+            (status.PROCESSING_FAILURE, "an internal failure; nothing was kept"),
             (status.DATA_SET_DOES_NOT_MATCH, "its SOP UIDs differ from the command's"),
             (status.CANNOT_UNDERSTAND, "it is not DICOM inside, or a UID is missing or invalid"),
         )
@@ -44,8 +46,22 @@ Structured Reports that its models make (C-STORE SCU), and asks for storage comm
 ## Who may call
 An association is accepted when the called AE title is the node's own and the calling AE title and
 address are those of a peer in the configuration. Everybody else is rejected permanently (calling
-or called AE title not recognised); when the disk is nearly full or too many associations are open,
-the rejection is transient.
+or called AE title not recognised; no reason given when it is the certificate or the user identity);
+when the disk is nearly full (temporary congestion) or too many associations are open, of all or of
+this peer (local limit exceeded), the rejection is transient. One operation at a time is
+negotiated. Maximum PDU, number of associations and time-outs are configurable.
+
+## Security
+On a port of its own the node speaks TLS 1.2 and 1.3 as BCP 195 wants it (PS3.15 B.12), and callers
+must show a certificate of a configured authority; a peer may be bound to one certificate subject.
+Destinations may be called over TLS. User identity (PS3.7 D.3.3.7): user name, and user name with
+passcode, are checked where the configuration has them for a peer, with a positive response if
+asked; Kerberos, SAML and JSON web tokens are rejected.
+
+## Durability
+By default success means that the file is synced to disk, renamed into place, and its folder synced.
+The configuration may weaken that to a sync before each release is answered, or to none; then a
+power cut, never the end of the process, may take objects that were answered with success.
 
 ## Storage as SCP
 Objects are kept as they come, in the transfer syntax in which they came; nothing is coerced.

@@ -1,5 +1,6 @@
 """Call: C-ECHO, C-STORE, and requests for storage commitment."""
 
+import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,8 +22,10 @@ from pynetdicom.sop_class import (
 from node.dicom import status
 from node.rules.failures import Fault, Refusal
 from node.rules.nouns import Peer
+from node.wire.commitment import CommitmentReport, read_report
 from node.wire.pausing import paused
-from node.wire.scp import CommitmentReport, no_delay, read_report
+from node.wire.scp import no_delay
+from node.wire.security import Security, SecurityError
 
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 60.0
@@ -56,9 +59,9 @@ class Sent:
     broke: bool = False
 
 
-def echo(peer: Peer, own_ae: str) -> Refusal | None:
+def echo(peer: Peer, own_ae: str, tls: Security | None = None) -> Refusal | None:
     """Ask a peer whether it is there (C-ECHO); None when it is."""
-    with _association(peer, own_ae, [build_context(Verification)]) as association:
+    with _association(peer, own_ae, tls, [build_context(Verification)]) as association:
         if isinstance(association, Refusal):
             return association
         with paused(association):
@@ -68,7 +71,9 @@ def echo(peer: Peer, own_ae: str) -> Refusal | None:
         return None
 
 
-def send(peer: Peer, own_ae: str, parcels: Sequence[Parcel]) -> Iterator[Sent]:
+def send(
+    peer: Peer, own_ae: str, parcels: Sequence[Parcel], tls: Security | None = None
+) -> Iterator[Sent]:
     """Send files to a peer over one association, and yield what became of each, in order.
 
     The files go as they are (same transfer syntax); the peer must accept it. When the
@@ -76,7 +81,7 @@ def send(peer: Peer, own_ae: str, parcels: Sequence[Parcel]) -> Iterator[Sent]:
     """
     wanted = dict.fromkeys((p.sop_class_uid, p.transfer_syntax_uid) for p in parcels)
     contexts = [build_context(sop_class, [syntax]) for sop_class, syntax in wanted]
-    with _association(peer, own_ae, contexts[:MAXIMUM_CONTEXTS]) as association:
+    with _association(peer, own_ae, tls, contexts[:MAXIMUM_CONTEXTS]) as association:
         if isinstance(association, Refusal):
             for parcel in parcels:
                 yield Sent(parcel, None, refusal=association, broke=True)
@@ -90,7 +95,11 @@ def send(peer: Peer, own_ae: str, parcels: Sequence[Parcel]) -> Iterator[Sent]:
 
 
 def request_commitment(
-    peer: Peer, own_ae: str, transaction_uid: str, instances: Sequence[tuple[str, str]]
+    peer: Peer,
+    own_ae: str,
+    transaction_uid: str,
+    instances: Sequence[tuple[str, str]],
+    tls: Security | None = None,
 ) -> Refusal | CommitmentReport | None:
     """Ask a peer to vouch for instances, pairs of (SOP class, SOP instance) (PS3.4 J.3.2).
 
@@ -106,7 +115,8 @@ def request_commitment(
         return status.SUCCESS, None
 
     context = build_context(StorageCommitmentPushModel)
-    with _association(peer, own_ae, [context], [(evt.EVT_N_EVENT_REPORT, reported)]) as association:
+    handlers: list[tuple[object, object]] = [(evt.EVT_N_EVENT_REPORT, reported)]
+    with _association(peer, own_ae, tls, [context], handlers) as association:
         if isinstance(association, Refusal):
             return association
         with paused(association):
@@ -172,12 +182,18 @@ def _answered(answer: Dataset) -> bool:
 def _association(
     peer: Peer,
     own_ae: str,
+    tls: Security | None,
     contexts: list[PresentationContext],
     handlers: list[tuple[object, object]] | None = None,
 ) -> Iterator[Association | Refusal]:
     """Open an association, or say why not; release it at the end."""
     if peer.port is None:
         yield Refusal(f"{peer.name} has no port in the configuration", Fault.NODE)
+        return
+    try:
+        secured = _secured(peer, tls)
+    except SecurityError as error:
+        yield Refusal(str(error), Fault.NODE)
         return
     ae = AE(ae_title=own_ae)
     ae.connection_timeout = CONNECT_SECONDS
@@ -192,6 +208,7 @@ def _association(
             ae_title=peer.ae_title,
             ext_neg=[build_role(StorageCommitmentPushModel, scu_role=True)] if handlers else None,
             evt_handlers=[(evt.EVT_CONN_OPEN, no_delay), *(handlers or [])],
+            tls_args=secured,
         )
     except (OSError, UnicodeError):  # the name service knows no such host, or is away itself
         association = None
@@ -204,6 +221,21 @@ def _association(
     finally:
         if association.is_established:
             association.release()
+
+
+def _secured(peer: Peer, tls: Security | None) -> tuple[ssl.SSLContext, str] | None:
+    """Give what a call over TLS needs; None for a peer that is called without.
+
+    Raises:
+        SecurityError: it must be called with TLS, and we are not equipped for that.
+    """
+    if not peer.tls:
+        return None
+    if tls is None:
+        raise SecurityError(
+            f"{peer.name} must be called over TLS, and this node has no tls section"
+        )
+    return tls.client_context(peer)
 
 
 def _why_not(association: Association, peer: Peer) -> Refusal:

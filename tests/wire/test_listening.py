@@ -12,40 +12,11 @@ from pynetdicom.dsutils import encode
 from pynetdicom.sop_class import Verification
 
 from node.dicom import services, status
-from node.rules.admitting import Admission, Rejection
+from node.rules.admitting import Rejection
 from node.rules.nouns import Peer
 from node.wire import scu
-from node.wire.scp import Answer, Listener
-
-
-class Desk:
-    """A handler that remembers everything; `answer` and `rejection` are its knobs."""
-
-    def __init__(self):
-        self.answer, self.rejection = Answer(status.SUCCESS), None
-        self.arrivals, self.ended, self.callers, self.reports = [], [], [], []
-
-    def admit(self, caller):
-        self.callers.append(caller)
-        if self.rejection:
-            return Admission(None, self.rejection, "because")
-        return Admission(Peer("anyone", "*", "127.0.0.1"))
-
-    def opened(self, association, peer, caller):
-        pass
-
-    def closed(self, association, outcome, instances):
-        self.ended.append((outcome, instances))
-
-    def crowded(self, caller):
-        self.ended.append(("crowded", 0))
-
-    def commitment_reported(self, report):
-        self.reports.append(report)
-
-    def store(self, arrival):
-        self.arrivals.append(arrival)
-        return self.answer
+from node.wire.scp import Answer, Limits, Listener
+from tests.fakes.desk import Desk, wait_until
 
 
 @pytest.fixture
@@ -55,7 +26,7 @@ def desk():
 
 @pytest.fixture
 def listener(desk):
-    listener = Listener("RADNODE", desk, maximum_associations=3)
+    listener = Listener("RADNODE", desk, limits=Limits(maximum_associations=3))
     listener.port = listener.start("127.0.0.1", 0)
     yield listener
     listener.stop()
@@ -80,15 +51,6 @@ def call(listener, contexts):
     return ae.associate("127.0.0.1", listener.port, ae_title="RADNODE")
 
 
-def wait_until(condition):
-    import time
-
-    deadline = time.monotonic() + 10
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert condition()
-
-
 def test_echo_is_answered(listener):
     peer = Peer("node", "RADNODE", "127.0.0.1", listener.port)
     assert scu.echo(peer, "CALLER") is None
@@ -103,9 +65,9 @@ def test_every_transfer_syntax_is_accepted_and_kept_as_sent(listener, desk, synt
     deflated = syntax == "1.2.840.10008.1.2.1.99"
     association.send_c_store(dataset)
     association.release()
-    (arrival,) = desk.arrivals
-    assert arrival.transfer_syntax_uid == syntax
-    assert arrival.data == encode(dataset, implicit, little, deflated)
+    (kept,) = desk.kept
+    assert kept.arrival.transfer_syntax_uid == syntax
+    assert kept.data == encode(dataset, implicit, little, deflated)
 
 
 def test_every_storage_class_is_accepted(listener):
@@ -209,5 +171,5 @@ def test_an_empty_request_is_handed_over_as_empty(listener, desk):
     _, response = association.dimse.get_msg(block=True)
     association._reactor_checkpoint.set()
     assert response.Status == status.SUCCESS
-    assert desk.arrivals[0].data == b"\x08\x00"
+    assert desk.kept[0].data == b"\x08\x00"
     association.release()

@@ -1,6 +1,6 @@
 """`make bench`: the benchmarks, each peer interleaved with radnode in one run; medians and ratios.
 
-    python -m bench [--only receive,turnaround] [--rounds N]
+    python -m bench [--only receive,turnaround] [--rounds N] [--quick]
 
 Figures of one run are to be compared with each other, not with those of another day: machines are
 noisy. Each benchmark prints a table and writes `bench/results/NAME.json`.
@@ -10,12 +10,14 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from bench import receive, turnaround
 
 RESULTS = Path("bench/results")
-BENCHES: dict[str, Callable[[int, Path], dict[str, object]]] = {
+Bench = Callable[[int, Path], dict[str, object]]
+BENCHES: dict[str, Bench] = {
     "receive": receive.run,
     "turnaround": turnaround.run,
 }
@@ -26,7 +28,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--only", default="", help=f"comma-separated: {', '.join(BENCHES)}")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="see that all works; measures little")
     options = parser.parse_args()
+    benches: dict[str, Bench] = {**BENCHES, "receive": partial(receive.run, quick=options.quick)}
     wanted = [name.strip() for name in options.only.split(",") if name.strip()] or list(BENCHES)
     unknown = [name for name in wanted if name not in BENCHES]
     if unknown:
@@ -35,7 +39,7 @@ def main() -> int:
     RESULTS.mkdir(parents=True, exist_ok=True)
     for name in wanted:
         print(f"\n== {name}, {options.rounds} rounds")
-        figures = BENCHES[name](options.rounds, Path(".demo/bench") / name)
+        figures = benches[name](options.rounds, Path(".demo/bench") / name)
         (RESULTS / f"{name}.json").write_text(json.dumps(figures, indent=1))
         print(f"written to {RESULTS / name}.json")
     return 0

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from node.app import peers_of
+from node.app import peers_of, security_of
 from node.cli.asking import ledger_of
 from node.cli.saying import FailedError, add_verb, say
 from node.config import Config
@@ -38,7 +38,9 @@ def _send(options: argparse.Namespace, config: Config) -> int:
     peer = _peer(config, options.to)
     parcels, skipped = _parcels(options.path)
     failed = 0
-    for number, sent in enumerate(scu.send(peer, config.node.ae_title, parcels), 1):
+    for number, sent in enumerate(
+        scu.send(peer, config.node.ae_title, parcels, security_of(config)), 1
+    ):
         refusal = sent.refusal or status.refusal(sent.status, peer.name, sent.comment)
         if sent.broke and refusal is not None:
             raise FailedError(

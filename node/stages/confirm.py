@@ -10,7 +10,8 @@ from node.rules.failures import Refusal
 from node.rules.nouns import Delivery, Peer
 from node.stages.turning import Rooms
 from node.wire import scu
-from node.wire.scp import CommitmentReport
+from node.wire.commitment import CommitmentReport
+from node.wire.security import Security
 
 AT_ONCE = 100
 """Most instances asked about in one request."""
@@ -25,8 +26,15 @@ class Confirm:
 
     name = "confirm"
 
-    def __init__(self, rooms: Rooms, own_ae: str, peers: Sequence[Peer]) -> None:
-        """Ask as `own_ae` those of `peers` that say `commitment: true`."""
+    def __init__(
+        self,
+        rooms: Rooms,
+        own_ae: str,
+        peers: Sequence[Peer],
+        tls: Security | None = None,
+    ) -> None:
+        """Ask as `own_ae` those of `peers` that say so; `tls` is for who wants it."""
+        self._tls = tls
         self._own_ae = own_ae
         self._peers = [peer for peer in peers if peer.commitment and peer.port is not None]
         self._ledger = rooms.ledger
@@ -46,7 +54,7 @@ class Confirm:
         )
         self._ledger.commitment_requested(transaction, [d.delivery_id for d in due])
         pairs = [(d.result.sop_class_uid, d.result.sop_instance_uid) for d in due]
-        answer = scu.request_commitment(peer, self._own_ae, transaction, pairs)
+        answer = scu.request_commitment(peer, self._own_ae, transaction, pairs, self._tls)
         if isinstance(answer, Refusal):
             log.say(Event.COMMITMENT_REFUSED, "warning", peer=peer.name, reason=str(answer))
         elif answer is not None:

@@ -15,6 +15,7 @@ from node.spool import Spool
 from node.stages.turning import Bell, Rooms
 from node.wire import scu
 from node.wire.scu import Parcel, Sent
+from node.wire.security import Security
 
 AT_ONCE = 50
 """Most results sent over one association."""
@@ -35,8 +36,10 @@ class Deliver:
         peers: Sequence[Peer],
         persistence: Persistence,
         own: Bell,
+        tls: Security | None = None,
     ) -> None:
-        """Send as `own_ae`; `own` wakes this leg."""
+        """Send as `own_ae`; `own` wakes this leg, `tls` is for peers that want it."""
+        self._tls = tls
         self._own_ae = own_ae
         self._peers: Mapping[str, Peer] = {peer.name: peer for peer in peers}
         self._ledger = rooms.ledger
@@ -71,7 +74,7 @@ class Deliver:
             return
         waiting = {delivery.result.sop_instance_uid: delivery for delivery in due}
         parcels = [_parcel(delivery, self._spool) for delivery in due]
-        for sent in scu.send(peer, self._own_ae, parcels):
+        for sent in scu.send(peer, self._own_ae, parcels, self._tls):
             self._note_surely(waiting[sent.parcel.sop_instance_uid], sent)
         self._own.ring()
 

@@ -1,14 +1,14 @@
 """From an open association to an image that we may not lose.
 
 The answer 0x0000 is given when the image is a complete file in the spool, synced (see
-`node.spool`). Its row in the ledger follows in batches; if a crash comes between the two, the
+`node.spool`). Its digest and its row in the ledger follow in batches; if a crash comes between, the
 start-up sweep restores the row from the file. Whatever else is answered leaves no file behind.
 """
 
-import hashlib
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from queue import Empty, Queue
+from dataclasses import dataclass
 from threading import Lock
 
 from node import log
@@ -16,86 +16,22 @@ from node.dicom import header, status
 from node.rules import admitting
 from node.rules.admitting import Admission
 from node.rules.events import Event
-from node.rules.failures import Refusal
 from node.rules.nouns import Caller, Instance, Peer
-from node.stages.turning import Bell, Rooms
-from node.wire.scp import Answer, Arrival, CommitmentReport
+from node.stages.coming import NO_ROOM, Coming
+from node.stages.indexing import Writer
+from node.stages.turning import Rooms
+from node.wire.commitment import CommitmentReport
+from node.wire.scp import Answer, Arrival
 
-BATCH = 256
-"""Most rows in one transaction: large enough to share one sync, small enough to be soon done."""
-BACKLOG = 50_000
-"""Facts that may wait for the database before new images are put off."""
+STORED = Answer(status.SUCCESS)
 
 
-class Writer:
-    """The one writer of what the associations report: facts in the order in which they happened.
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How much may come: free space that is left alone, and the largest object, in 10^6 bytes."""
 
-    Associations put facts in without waiting for the database; the leg takes them out, images in
-    batches. What it cannot write it keeps and tries again; the files are safe meanwhile.
-    """
-
-    name = "receive"
-
-    def __init__(self, rooms: Rooms, own: Bell, settle: Bell) -> None:
-        """`own` wakes this leg, `settle` is rung when a series was touched."""
-        self._ledger = rooms.ledger
-        self._spool = rooms.spool
-        self._own = own
-        self._settle = settle
-        self._facts: Queue[Instance | Callable[[], object]] = Queue()
-        self._batch: list[Instance] = []
-        self._other: Callable[[], object] | None = None
-        self._writing = Lock()
-
-    @property
-    def full(self) -> bool:
-        """Whether so much waits for the database that nothing more should be promised."""
-        return self._facts.qsize() >= BACKLOG
-
-    def put(self, fact: Instance | Callable[[], object]) -> None:
-        """Hand in an image, or any other fact as a call on the ledger."""
-        self._facts.put(fact)
-        self._own.ring()
-
-    def step(self) -> float:
-        """Write all that waits; at the stop, the last call waits for one that is under way."""
-        with self._writing:
-            return self._write_all()
-
-    def _write_all(self) -> float:
-        touched = False
-        while self._fill():
-            if self._batch:
-                self._write_batch()
-            if self._other is not None:
-                self._other()
-                self._other = None
-            touched = True
-        if touched:
-            self._settle.ring()
-        return 1.0
-
-    def _fill(self) -> bool:
-        """Take facts out: images up to a batch, or until something else comes between."""
-        while self._other is None and len(self._batch) < BATCH:
-            try:
-                fact = self._facts.get_nowait()
-            except Empty:
-                break
-            if isinstance(fact, Instance):
-                self._batch.append(fact)
-            else:
-                self._other = fact
-        return bool(self._batch) or self._other is not None
-
-    def _write_batch(self) -> None:
-        outcomes = self._ledger.instances_received(self._batch)
-        for instance, outcome in zip(self._batch, outcomes, strict=True):
-            if outcome is Event.INSTANCE_REPEATED:
-                self._spool.release(instance.spool_name)  # the first copy is kept already
-            if outcome is Event.INSTANCE_CONFLICTED:
-                log.say(outcome, "warning", sop=instance.sop_instance_uid, peer=instance.calling_ae)
-        self._batch = []
+    minimum_free_mb: float = 500.0
+    maximum_object_mb: float = 8192.0
 
 
 class Reception:
@@ -108,12 +44,13 @@ class Reception:
         peers: Sequence[Peer],
         writer: Writer,
         committed: Callable[[CommitmentReport], None],
-        minimum_free_mb: float = 500.0,
+        room: "Room | None" = None,
     ) -> None:
         """Answer as `own_ae` to `peers`, keep in the spool, tell `writer`.
 
         `committed` notes a report of storage commitment (the confirm leg's).
         """
+        room = room or Room()
         self._own_ae = own_ae
         self._peers = {peer.name: peer for peer in peers}
         self._spool = rooms.spool
@@ -121,18 +58,23 @@ class Reception:
         self._clock = rooms.clock
         self._writer = writer
         self._committed = committed
-        self._minimum_free_mb = minimum_free_mb
+        self._minimum_free_mb = room.minimum_free_mb
+        self._maximum_object_mb = room.maximum_object_mb
         self._who: dict[str, str] = {}
+        self._held: Counter[str] = Counter()
+        self._counting = Lock()
 
     def admit(self, caller: Caller) -> Admission:
         """Decide on an association request, and write a refusal down."""
+        room = self._has_room()
         admission = admitting.admit(
-            caller,
-            self._own_ae,
-            list(self._peers.values()),
-            _Addresses(self._peers),
-            room=self._has_room(),
+            caller, self._own_ae, list(self._peers.values()), _Addresses(self._peers), room=room
         )
+        if admission.peer is not None:
+            with self._counting:  # two callers at once must not both take the last place
+                admission = admitting.fit_in(admission.peer, room=room, held=self._held)
+                if admission.peer is not None:
+                    self._held[admission.peer.name] += 1
         if admission.rejection is not None:
             self._refuse_association(caller, admission.reason)
         return admission
@@ -143,11 +85,27 @@ class Reception:
         self._who[association] = peer
         self._writer.put(lambda: self._ledger.association_opened(association, peer, caller))
 
+    def releasing(self, association: str) -> bool:
+        """Sync what was answered in it, if that is the promise; False when it cannot be done."""
+        if self._spool.durable != "association":
+            return True
+        try:
+            self._spool.sync_all()
+        except OSError as error:
+            log.say("sync_failed", "error", peer=self._who.get(association), error=error.strerror)
+            return False
+        return True
+
     def closed(self, association: str, outcome: str, instances: int) -> None:
         """Note that it ended: released, aborted or lost."""
+        if outcome != "released":
+            self.releasing(association)  # the peer may not send again what it was answered for
         log.say(Event.ASSOCIATION_CLOSED, "debug", reason=outcome, instances=instances)
-        self._who.pop(association, None)
-        self._writer.put(lambda: self._ledger.association_closed(association, outcome, instances))
+        with self._counting:
+            self._held[self._who.pop(association, "")] -= 1
+        self._writer.put(
+            lambda: self._ledger.association_closed(association, outcome, instances), urgent=True
+        )
 
     def crowded(self, caller: Caller) -> None:
         """Note that a caller was refused because too many associations are open."""
@@ -155,56 +113,46 @@ class Reception:
 
     def commitment_reported(self, report: CommitmentReport) -> None:
         """Note what a peer says of instances that we asked it to commit to."""
-        self._writer.put(lambda: self._committed(report))
+        self._writer.put(lambda: self._committed(report), urgent=True)
 
-    def store(self, arrival: Arrival) -> Answer:
-        """Keep an image, and answer only then."""
+    def begin(self, arrival: Arrival) -> Coming | Answer:
+        """Take an image in, or say at once why not."""
         peer = self._who.get(arrival.association, "")
         if "store" not in self._peers[peer].may:
             why = f"the configuration does not let {peer} store"
-            return self._refuse(arrival, status.NOT_AUTHORIZED, why)
-        read = header.read_header(arrival.data, arrival.transfer_syntax_uid)
-        if isinstance(read, Refusal):
-            return self._refuse(arrival, status.CANNOT_UNDERSTAND, read.reason)
-        if (read.sop_class_uid, read.sop_instance_uid) != (
-            arrival.sop_class_uid,
-            arrival.sop_instance_uid,
-        ):
-            why = "the SOP UIDs inside differ from the command's"
-            return self._refuse(arrival, status.DATA_SET_DOES_NOT_MATCH, why)
+            return self.refuse(arrival, status.NOT_AUTHORIZED, why)
         if self._writer.full or not self._has_room():
-            return self._refuse(arrival, status.OUT_OF_RESOURCES, "no room; try again later")
-        prefix = header.part10_prefix(
-            read,
-            arrival.transfer_syntax_uid,
-            calling_ae=arrival.caller.calling_ae,
-            called_ae=arrival.caller.called_ae,
-        )
-        try:
-            name = self._spool.keep_instance((prefix, arrival.data))
-        except OSError as error:
-            why = f"cannot write: {error.strerror}"
-            return self._refuse(arrival, status.OUT_OF_RESOURCES, why)
-        self._writer.put(self._instance(arrival, read, name))
-        return Answer(status.SUCCESS)
+            return self.refuse(arrival, status.OUT_OF_RESOURCES, NO_ROOM)
+        return Coming(self, arrival, self._spool)
 
-    def _instance(self, arrival: Arrival, read: header.Header, name: str) -> Instance:
-        return Instance(
-            sop_instance_uid=read.sop_instance_uid,
-            sop_class_uid=read.sop_class_uid,
-            series_instance_uid=read.series_instance_uid,
-            study_instance_uid=read.study_instance_uid,
-            transfer_syntax_uid=arrival.transfer_syntax_uid,
-            sha256=hashlib.sha256(arrival.data).hexdigest(),
-            size=len(arrival.data),
-            spool_name=name,
-            received_at=self._clock.now(),
-            calling_ae=arrival.caller.calling_ae,
-            association=arrival.association,
-            attributes=read.attributes,
-        )
+    def too_large(self, size: int) -> str:
+        """Say why an image that has come to `size` bytes cannot be taken; "" when it can."""
+        if size > self._maximum_object_mb * 1e6:
+            return f"larger than {self._maximum_object_mb:g} MB (maximum_object_mb)"
+        return "" if self._has_room() else NO_ROOM
 
-    def _refuse(self, arrival: Arrival, code: int, reason: str) -> Answer:
+    def received(self, arrival: Arrival, read: header.Header, name: str, size: int) -> Answer:
+        """Have the row written of an image that is safe, and give the answer."""
+        self._writer.put(
+            Instance(
+                sop_instance_uid=read.sop_instance_uid,
+                sop_class_uid=read.sop_class_uid,
+                series_instance_uid=read.series_instance_uid,
+                study_instance_uid=read.study_instance_uid,
+                transfer_syntax_uid=arrival.transfer_syntax_uid,
+                sha256="",  # the writer's: nobody waits for it
+                size=size,
+                spool_name=name,
+                received_at=self._clock.now(),
+                calling_ae=arrival.caller.calling_ae,
+                association=arrival.association,
+                attributes=read.attributes,
+            )
+        )
+        return STORED
+
+    def refuse(self, arrival: Arrival, code: int, reason: str) -> Answer:
+        """Write down that an image is refused, and give the answer."""
         sop = arrival.sop_instance_uid
         log.say(Event.INSTANCE_REFUSED, "warning", sop=sop, reason=reason)
         name = status.describe(code)

@@ -11,7 +11,8 @@ from node.ledger.opening import open_ledger
 from node.rules.admitting import Rejection
 from node.rules.nouns import Caller, Peer
 from node.spool import Spool
-from node.stages.receive import Reception, Writer
+from node.stages.indexing import Writer
+from node.stages.receive import Reception, Room
 from node.stages.turning import Bell, Rooms
 from tests.fakes.clock import FakeClock
 from tests.ledger.making import Home, an_instance
@@ -30,7 +31,7 @@ def rooms(tmp_path):
 
 def reception(rooms, *peers):
     writer = Writer(rooms, Bell(), Bell())
-    return Reception(rooms, "RADNODE", peers, writer, lambda _: None, 0.0)
+    return Reception(rooms, "RADNODE", peers, writer, lambda _: None, Room(0.0))
 
 
 def test_the_last_call_at_the_stop_waits_for_the_one_under_way(rooms, tmp_path, monkeypatch):

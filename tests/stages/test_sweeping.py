@@ -60,10 +60,10 @@ def test_a_second_copy_that_a_crash_left_is_let_go(rooms):
 
 
 def test_half_written_files_are_cleared_and_unreadable_ones_are_left_for_a_person(rooms, capfd):
-    (rooms.spool.root / "incoming" / "x.part").write_bytes(b"half")
+    (rooms.spool.root / "instances" / "00" / "x.dcm.part").write_bytes(b"half")
     bad = rooms.spool.keep_instance((b"not DICOM",))
     assert restore(rooms, "RADNODE") == 0
-    assert list((rooms.spool.root / "incoming").iterdir()) == []
+    assert list(rooms.spool.root.rglob("*.part")) == []
     assert files(rooms) == {bad}
     assert "spool_unreadable" in capfd.readouterr().err
 

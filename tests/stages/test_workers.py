@@ -5,7 +5,8 @@ import socket
 import subprocess
 import sys
 
-from node.app import _accelerator, is_gone, worker_name
+from node.app.furnishing import _accelerator
+from node.app.system import is_gone, worker_name
 
 
 def test_a_living_process_is_not_gone():

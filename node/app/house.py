@@ -1,0 +1,90 @@
+"""The house: the rooms of this process, its legs, and how long ago each gave a sign of life."""
+
+from dataclasses import dataclass, field
+
+from node.clock import Clock
+from node.config import Config
+from node.ledger.opening import Ledger, open_ledger
+from node.rules.nouns import Peer, Route
+from node.spool import Spool
+from node.stages.turning import Bell, Leg, Rooms
+from node.wire.security import Security
+
+LEGS = ("receive", "settle", "infer", "deliver", "confirm", "sweep")
+BEAT_LIMIT = 900.0
+"""A leg that has not come round for so long, or for twice a model's time, is taken for hung."""
+
+
+def peers_of(config: Config) -> list[Peer]:
+    """Give the peers of the configuration as the rules know them."""
+    return [
+        Peer(
+            p.name,
+            p.ae_title,
+            p.host,
+            p.port,
+            frozenset(p.may),
+            p.commitment,
+            p.maximum_associations,
+            p.tls,
+            p.certificate,
+            p.user,
+            p.passcode,
+        )
+        for p in config.peers
+    ]
+
+
+def security_of(config: Config) -> Security | None:
+    """Give what TLS needs; None when nobody calls, or is called, with it.
+
+    Raises:
+        SecurityError: a certificate, key or file of authorities cannot be used.
+    """
+    peers = peers_of(config)
+    if config.tls.port is None and not any(peer.tls for peer in peers):
+        return None
+    return Security(config.tls, peers)
+
+
+def routes_of(config: Config) -> list[Route]:
+    """Give the routes of the configuration as the rules know them."""
+    return [Route(r.name, r.when, r.model, tuple(r.send_to)) for r in config.routes]
+
+
+def open_house(config: Config, clock: Clock) -> tuple[Ledger, Spool]:
+    """Open the ledger and the spool.
+
+    Raises:
+        OSError: the data folder cannot be used.
+        LedgerNotReadyError: the database needs `radnode db upgrade`, or cannot be reached.
+    """
+    config.node.data_dir.mkdir(parents=True, exist_ok=True)
+    ledger = open_ledger(config.database.url, config.node.data_dir, clock)
+    return ledger, Spool(config.node.data_dir / "spool", config.node.durable)
+
+
+@dataclass(slots=True)
+class House:
+    """Everything that runs in this process."""
+
+    config: Config
+    clock: Clock
+    rooms: Rooms
+    security: Security | None = None
+    bells: dict[str, Bell] = field(default_factory=lambda: {leg: Bell() for leg in LEGS})
+    legs: list[Leg] = field(default_factory=list)
+    beats: dict[str, float] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
+    port: int | None = None
+    tls_port: int | None = None
+
+    def beat(self, leg: str) -> None:
+        """Note that a leg is alive."""
+        self.beats[leg] = self.clock.monotonic()
+
+    def alive(self) -> bool:
+        """Say whether every leg has come round lately and none has failed."""
+        now = self.clock.monotonic()
+        limit = max(BEAT_LIMIT, 2 * self.config.models.timeout_seconds)
+        return not self.failed and all(now - at < limit for at in self.beats.values())

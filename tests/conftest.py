@@ -12,13 +12,21 @@ from tests.fakes.postgresql import programs_found, serving
 CI = os.environ.get("CI") == "true"
 
 
+BESIDE = Path(sys.executable).parent
+
+
+def pytest_configure():
+    """Have DCMTK found, not programs of the same names that pynetdicom puts into the .venv."""
+    path = os.environ.get("PATH", "").split(os.pathsep)
+    os.environ["PATH"] = os.pathsep.join(one for one in path if Path(one) != BESIDE)
+
+
 @pytest.fixture(scope="session")
 def tool():
     """Find a program of DCMTK, dicom3tools or systemd by name; without it the test is skipped."""
 
     def find(name):
-        beside = Path(sys.executable).parent / name
-        found = str(beside) if beside.exists() else shutil.which(name)
+        found = shutil.which(name) or shutil.which(name, path=str(BESIDE))
         if found is None:
             pytest.skip(f"{name} is not here; `make test` installs it where it may")
         return found

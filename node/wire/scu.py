@@ -246,4 +246,7 @@ def _why_not(association: Association, peer: Peer) -> Refusal:
         return Refusal(f"{where} accepts no such kind of object", Fault.PEER, _ALLOW)
     if association.is_aborted and association.acceptor.primitive is not None:
         return Refusal(f"{where} aborted the association", Fault.PEER, again=True)
+    if peer.tls:
+        why = f"{where} cannot be reached over TLS; the journal says if certificates are wrong"
+        return Refusal(why, Fault.PEER, again=True)
     return Refusal(f"{where} cannot be reached", Fault.PEER, again=True)

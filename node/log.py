@@ -1,6 +1,7 @@
 """Journal lines: an event from the closed list, and fields that cannot hold a patient."""
 
 import sys
+from contextlib import suppress
 from enum import StrEnum
 from threading import Lock
 
@@ -56,7 +57,7 @@ def say(event: StrEnum | str, level: str = "info", **fields: object) -> None:
     if _levels[level] > _quiet["below"]:
         return
     parts = [f"{key}={_plain(value)}" for key, value in fields.items() if value is not None]
-    with _lock:
+    with _lock, suppress(OSError, ValueError):  # a journal that is full or gone stops nothing
         sys.stderr.write(f"<{_levels[level]}>{' '.join([str(event), *parts])}\n")
         sys.stderr.flush()
 

@@ -91,21 +91,34 @@ class Spool:
         file.write(*pieces)
         return file.keep()
 
-    def sync_all(self) -> None:
+    def open_sync(self) -> int:
+        """Open what `sync_all` needs, and the caller closes.
+
+        The kernel tells a failed write to each descriptor that was open when it failed, once.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        return os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def sync_all(self, descriptor: int) -> None:
         """Have everything written that is still in memory: the file system's, not only ours.
 
         Raises:
-            OSError: it could not be written.
+            OSError: it could not be written, now or since `descriptor` was opened.
         """
         import ctypes  # it makes code when it is loaded, which a sandbox may forbid: not for all
 
-        descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
+        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor):
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), str(self.root))
+
+    def is_whole(self, spool_name: str, size: int) -> bool:
+        """Say whether a file is there with at least so many bytes."""
         try:
-            if ctypes.CDLL(None, use_errno=True).syncfs(descriptor):
-                code = ctypes.get_errno()
-                raise OSError(code, os.strerror(code), str(self.root))
-        finally:
-            os.close(descriptor)
+            return self.path(spool_name).stat().st_size >= size
+        except OSError:
+            return False
 
     def keep_result(self, name: str, content: bytes) -> str:
         """Keep a result under a name that is the same on every try; an earlier try is replaced.
@@ -245,7 +258,7 @@ class Incoming:
         if descriptor >= 0:
             os.close(descriptor)
         if descriptor >= 0 and not keep:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):  # of a disk that fails: the next start clears it away
                 os.unlink(self._path)  # noqa: PTH108 - on the hot path
 
 

@@ -39,6 +39,7 @@ def run(config: Config, wanted: Sequence[str], announce: Callable[[str], None]) 
     stop = Signal()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to read again
     if "receive" not in legs:
         return _run_house(config, legs, None, stop, announce)
     from node.app.listening import open_front
@@ -95,7 +96,7 @@ def _watch(house: House, front: "Front | None", stop: Signal) -> None:
         if front is not None and front.crew.missing():
             house.failed.append("receive")
             return
-        if house.alive():
+        if house.alive() and house.listens():
             notify("WATCHDOG=1")
 
 

@@ -1,7 +1,8 @@
 """More listeners on the one port: forked before anything else runs, and gone with the first.
 
 The first process opens the port, forks the others, puts back what a crash left, and only then lets
-them begin. They share nothing but the listening socket, the spool and the ledger. If one of them
+them begin. They share nothing but the port (the
+system deals callers out), a tally of associations, the spool and the ledger. If one of them
 dies, the node stops as a whole, and whoever watches it starts it again: a half-crew would hide
 that something is wrong. If the first dies, however it dies, the others notice and end.
 """
@@ -30,14 +31,14 @@ class Crew:
         Nothing may run in threads yet: a forked thread is a lock that nobody opens again.
         """
         gc.freeze()  # what is shared stays shared: the collector would touch every page
-        for _ in range(count):
+        for number in range(1, count + 1):
             reading, writing = os.pipe2(os.O_CLOEXEC)
             hand = os.fork()
             if not hand:
                 for theirs in (writing, *self._hands.values()):
                     os.close(theirs)
                 self._hands = {}
-                return Watch(reading)
+                return Watch(number, reading)
             os.close(reading)
             self._hands[hand] = writing
         return None
@@ -74,8 +75,9 @@ class Crew:
 class Watch:
     """What one of the others knows of the first."""
 
-    def __init__(self, start: int) -> None:
-        """Read from the pipe that the first holds open."""
+    def __init__(self, number: int, start: int) -> None:
+        """Be the process of this number; read from the pipe that the first holds open."""
+        self.number = number
         self._start = start
 
     def may_begin(self) -> bool:

@@ -1,5 +1,6 @@
 """The house: the rooms of this process, its legs, and how long ago each gave a sign of life."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from node.clock import Clock
@@ -78,6 +79,7 @@ class House:
     failed: list[str] = field(default_factory=list)
     port: int | None = None
     tls_port: int | None = None
+    listens: Callable[[], bool] = lambda: True
 
     def beat(self, leg: str) -> None:
         """Note that a leg is alive."""

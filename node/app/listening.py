@@ -1,14 +1,15 @@
 """Builds the first leg: the doors, who answers there, and the processes that share them."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from node import log
 from node.app.crew import Crew, Watch
 from node.app.house import House, peers_of
 from node.app.system import allow_descriptors
+from node.app.tally import Tally
 from node.config import Config
-from node.rules.nouns import Peer
 from node.spool import Spool
 from node.stages.confirm import Confirm
 from node.stages.indexing import Writer
@@ -25,11 +26,7 @@ class Front:
     doors: tuple[Door, ...]
     crew: Crew
     watch: Watch | None
-
-    def port(self, *, tls: bool) -> int | None:
-        """Give the port of a door; None when there is no such door."""
-        ports = [door.listening.getsockname()[1] for door in self.doors if door.tls is tls]
-        return int(ports[0]) if ports else None
+    tally: Tally
 
 
 def open_front(config: Config) -> Front:
@@ -39,20 +36,35 @@ def open_front(config: Config) -> Front:
         OSError: a port is taken, or not ours to take; or another node has the folder.
     """
     config.node.data_dir.mkdir(parents=True, exist_ok=True)
-    doors = []
+    ports = (config.node.port, config.tls.port)
     with Spool(config.node.data_dir / "spool").held():  # say that first, if another one has it
-        for port, tls in ((config.node.port, False), (config.tls.port, True)):
-            if port is not None:
-                doors.append(open_door(config.node.host, port, tls=tls))
+        doors = _open_doors(config, ports)
     allow_descriptors()
+    tally = Tally([peer.name for peer in config.peers], config.node.processes)
     crew = Crew()
-    return Front(tuple(doors), crew, crew.sign_on(config.node.processes - 1))
+    watch = crew.sign_on(config.node.processes - 1)
+    if watch is not None:
+        tally.belong_to(watch.number)
+        ports = (_port_of(doors, tls=False), _port_of(doors, tls=True))
+        for door in doors:
+            door.listening.close()
+        doors = _open_doors(config, ports)
+    return Front(tuple(doors), crew, watch, tally)
+
+
+def _open_doors(config: Config, ports: Sequence[int | None]) -> list[Door]:
+    shared = config.node.processes > 1
+    return [
+        open_door(config.node.host, port, tls=tls, shared=shared)
+        for port, tls in zip(ports, (False, True), strict=True)
+        if port is not None
+    ]
 
 
 def furnish(house: House, stack: ExitStack, front: Front) -> None:
     """Put back what a crash left (the first process does), then listen."""
     settings = house.config.node
-    peers = [_shared(peer, settings.processes) for peer in peers_of(house.config)]
+    peers = peers_of(house.config)
     if front.watch is None:
         stack.enter_context(house.rooms.spool.held())
         restored = restore(house.rooms, settings.ae_title)
@@ -66,36 +78,35 @@ def furnish(house: House, stack: ExitStack, front: Front) -> None:
         peers,
         writer,
         confirm.note,
-        Room(settings.minimum_free_mb, settings.maximum_object_mb),
+        Room(
+            settings.minimum_free_mb,
+            settings.maximum_object_mb,
+            settings.maximum_associations,
+            front.tally,
+        ),
     )
     listener = Listener(
         settings.ae_title,
         reception,
-        limits=_share(house.config),
+        limits=Limits(
+            maximum_associations=settings.maximum_associations,
+            maximum_pdu=settings.maximum_pdu,
+            request_seconds=settings.request_timeout_seconds,
+            idle_seconds=settings.idle_timeout_seconds,
+        ),
         security=house.security,
         clock=house.clock,
     )
     listener.listen(front.doors)
-    house.port, house.tls_port = front.port(tls=False), front.port(tls=True)
+    house.listens = listener.is_open
+    house.port, house.tls_port = (_port_of(front.doors, tls=tls) for tls in (False, True))
     stack.callback(writer.step)  # what the listener still reported after the legs had stopped
     stack.callback(listener.stop)
     house.legs.append(writer)
     front.crew.begin()
 
 
-def _share(config: Config) -> Limits:
-    """Give this process's share of what is granted: limits hold for all processes together."""
-    settings = config.node
-    return Limits(
-        maximum_associations=-(-settings.maximum_associations // settings.processes),
-        maximum_pdu=settings.maximum_pdu,
-        request_seconds=settings.request_timeout_seconds,
-        idle_seconds=settings.idle_timeout_seconds,
-    )
-
-
-def _shared(peer: Peer, processes: int) -> Peer:
-    """Give the peer as this process sees it: with its share of the associations."""
-    if peer.maximum_associations is None:
-        return peer
-    return replace(peer, maximum_associations=-(-peer.maximum_associations // processes))
+def _port_of(doors: Sequence[Door], *, tls: bool) -> int | None:
+    """Give the port of a door; None when there is no such door."""
+    ports = [door.listening.getsockname()[1] for door in doors if door.tls is tls]
+    return int(ports[0]) if ports else None

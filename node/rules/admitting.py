@@ -26,7 +26,7 @@ class Rejection(StrEnum):
     CALLING_AE = "calling AE title not recognised"
     CERTIFICATE = "certificate not recognised"
     IDENTITY = "user identity not accepted"
-    PEER_BUSY = "local limit exceeded"
+    LIMIT = "local limit exceeded"
     BUSY = "temporary congestion"
 
 
@@ -140,7 +140,7 @@ def fit_in(peer: Peer, *, room: bool, held: Mapping[str, int]) -> Admission:
     most, has = peer.maximum_associations, held.get(peer.name, 0)
     if most is not None and has >= most:
         why = f"{peer.name} has {has} associations open; its maximum_associations is {most}"
-        return Admission(None, Rejection.PEER_BUSY, why)
+        return Admission(None, Rejection.LIMIT, why)
     if not room:
         return Admission(None, Rejection.BUSY, "the disk of the spool is nearly full")
     return Admission(peer)

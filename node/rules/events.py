@@ -17,6 +17,7 @@ class Event(StrEnum):
     INSTANCE_REPEATED = "instance_repeated"
     INSTANCE_CONFLICTED = "instance_conflicted"
     INSTANCE_REFUSED = "instance_refused"
+    INSTANCE_LOST = "instance_lost"
 
     SERIES_SETTLED = "series_settled"
     SERIES_REOPENED = "series_reopened"

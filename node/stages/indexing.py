@@ -1,6 +1,6 @@
 """The one writer of what the associations report: images and other facts, into the ledger."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import groupby
 from queue import Empty, SimpleQueue
@@ -13,6 +13,11 @@ from node.rules.nouns import Instance
 from node.stages.turning import Bell, Rooms
 
 Fact = Instance | Callable[[], object]
+
+
+def _LOST() -> None:  # noqa: N802 - a mark, not a verb
+    """Stand for an image that is not there any more."""
+
 
 BATCH = 256
 """Most facts in one transaction: enough to share one sync, few enough to be soon done."""
@@ -72,19 +77,18 @@ class Writer:
         return 1.0
 
     def _fill(self) -> bool:
-        """Take facts out, up to a batch; images get their digest, or go if they cannot be read."""
+        """Take facts out, up to a batch."""
         while len(self._batch) < BATCH:
             try:
                 fact = self._facts.get_nowait()
             except Empty:
                 break
-            digested = self._digested(fact) if isinstance(fact, Instance) else fact
-            if digested is not None:
-                self._batch.append(digested)
+            self._batch.append(fact)
         return bool(self._batch)
 
     def _write_batch(self) -> None:
         """Write all of the batch in one transaction, and see then what became of each image."""
+        self._digest_all()
         outcomes: list[tuple[Instance, Event]] = []
         with self._ledger.together():
             for images, facts in groupby(self._batch, lambda fact: isinstance(fact, Instance)):
@@ -92,9 +96,7 @@ class Writer:
                     some = [fact for fact in facts if isinstance(fact, Instance)]
                     outcomes += zip(some, self._ledger.instances_received(some), strict=True)
                 else:
-                    for fact in facts:
-                        if not isinstance(fact, Instance):
-                            fact()
+                    self._tell(facts)
         self._batch = []
         for instance, outcome in outcomes:
             if outcome is Event.INSTANCE_REPEATED:
@@ -102,13 +104,27 @@ class Writer:
             if outcome is Event.INSTANCE_CONFLICTED:
                 log.say(outcome, "warning", sop=instance.sop_instance_uid, peer=instance.calling_ae)
 
-    def _digested(self, one: Instance) -> Instance | None:
-        """Give the image with its digest: of what lies in the spool, read again."""
-        if one.sha256:
-            return one
+    @staticmethod
+    def _tell(facts: Iterable[Fact]) -> None:
+        for fact in facts:
+            if not isinstance(fact, Instance):
+                fact()
+
+    def _digest_all(self) -> None:
+        for at, fact in enumerate(self._batch):
+            if isinstance(fact, Instance) and not fact.sha256:
+                self._batch[at] = self._digested(fact)
+        self._batch = [fact for fact in self._batch if fact is not _LOST]
+
+    def _digested(self, one: Instance) -> Fact:
+        """Give the image with its digest: of what lies in the spool, read again.
+
+        Raises:
+            OSError: it cannot be read now; it stays in the batch, and is tried again.
+        """
         path = self._spool.path(one.spool_name)
         try:
             return replace(one, sha256=header.data_set_digest(path, one.size))
-        except OSError as error:  # somebody took it away: the others must not wait for it
+        except FileNotFoundError as error:  # somebody took it away: the others must not wait
             log.say("spool_unreadable", "error", sop=one.sop_instance_uid, error=error.strerror)
-            return None
+            return _LOST

@@ -5,16 +5,19 @@ The answer 0x0000 is given when the image is a complete file in the spool, synce
 start-up sweep restores the row from the file. Whatever else is answered leaves no file behind.
 """
 
+import os
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from threading import Lock
+from typing import Protocol
 
 from node import log
 from node.dicom import header, status
 from node.rules import admitting
-from node.rules.admitting import Admission
+from node.rules.admitting import Admission, Rejection
 from node.rules.events import Event
 from node.rules.nouns import Caller, Instance, Peer
 from node.stages.coming import NO_ROOM, Coming
@@ -26,12 +29,41 @@ from node.wire.scp import Answer, Arrival
 STORED = Answer(status.SUCCESS)
 
 
+class Tally(Protocol):
+    """How many associations are open, by peer; of all processes that share the port."""
+
+    def __getitem__(self, name: str) -> int:
+        """Give those of a peer."""
+        ...
+
+    def change(self, name: str, by: int) -> None:
+        """Count one more or less."""
+        ...
+
+    def total(self) -> int:
+        """Give those of all."""
+        ...
+
+
+class _OwnTally(Counter[str]):
+    """The tally of a process that is alone."""
+
+    def change(self, name: str, by: int) -> None:
+        self[name] += by
+
+
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How much may come: free space that is left alone, and the largest object, in 10^6 bytes."""
+    """How much may come.
+
+    Free space that is left alone, and the largest object, in 10^6 bytes; how many associations at
+    once, and where they are counted.
+    """
 
     minimum_free_mb: float = 500.0
     maximum_object_mb: float = 8192.0
+    maximum_associations: int = 50
+    tally: Tally = field(default_factory=_OwnTally)
 
 
 class Reception:
@@ -61,8 +93,10 @@ class Reception:
         self._minimum_free_mb = room.minimum_free_mb
         self._maximum_object_mb = room.maximum_object_mb
         self._who: dict[str, str] = {}
-        self._held: Counter[str] = Counter()
+        self._tally = room.tally
+        self._maximum_associations = room.maximum_associations
         self._counting = Lock()
+        self._syncs: dict[str, int] = {}
 
     def admit(self, caller: Caller) -> Admission:
         """Decide on an association request, and write a refusal down."""
@@ -72,25 +106,39 @@ class Reception:
         )
         if admission.peer is not None:
             with self._counting:  # two callers at once must not both take the last place
-                admission = admitting.fit_in(admission.peer, room=room, held=self._held)
-                if admission.peer is not None:
-                    self._held[admission.peer.name] += 1
+                admission = self._fit_in(admission.peer, room=room)
         if admission.rejection is not None:
             self._refuse_association(caller, admission.reason)
+        return admission
+
+    def _fit_in(self, peer: Peer, *, room: bool) -> Admission:
+        if self._tally.total() >= self._maximum_associations:
+            why = "too many associations are open (maximum_associations)"
+            return Admission(None, Rejection.LIMIT, why)
+        held = {peer.name: self._tally[peer.name]}
+        admission = admitting.fit_in(peer, room=room, held=held)
+        if admission.peer is not None:
+            self._tally.change(peer.name, 1)
         return admission
 
     def opened(self, association: str, peer: str, caller: Caller) -> None:
         """Note that an association was accepted."""
         log.say(Event.ASSOCIATION_OPENED, "debug", peer=peer, ae=caller.calling_ae)
         self._who[association] = peer
+        if self._spool.durable == "association":
+            with suppress(OSError):  # then its release will be refused
+                self._syncs[association] = self._spool.open_sync()
         self._writer.put(lambda: self._ledger.association_opened(association, peer, caller))
 
     def releasing(self, association: str) -> bool:
         """Sync what was answered in it, if that is the promise; False when it cannot be done."""
         if self._spool.durable != "association":
             return True
+        descriptor = self._syncs.get(association)
+        if descriptor is None:
+            return False
         try:
-            self._spool.sync_all()
+            self._spool.sync_all(descriptor)
         except OSError as error:
             log.say("sync_failed", "error", peer=self._who.get(association), error=error.strerror)
             return False
@@ -101,8 +149,12 @@ class Reception:
         if outcome != "released":
             self.releasing(association)  # the peer may not send again what it was answered for
         log.say(Event.ASSOCIATION_CLOSED, "debug", reason=outcome, instances=instances)
+        if association in self._syncs:
+            os.close(self._syncs.pop(association))
         with self._counting:
-            self._held[self._who.pop(association, "")] -= 1
+            peer = self._who.pop(association, None)
+            if peer is not None:
+                self._tally.change(peer, -1)
         self._writer.put(
             lambda: self._ledger.association_closed(association, outcome, instances), urgent=True
         )

@@ -35,6 +35,7 @@ def restore(rooms: Rooms, own_ae: str) -> int:
     ledger, spool = rooms.ledger, rooms.spool
     spool.clear_incoming()
     ledger.associations_lost()
+    _note_lost(rooms)
     missing = ledger.missing_from_ledger(spool.instance_names())
     if not missing:
         return 0
@@ -52,10 +53,29 @@ def restore(rooms: Rooms, own_ae: str) -> int:
     return restored
 
 
+def _note_lost(rooms: Rooms) -> None:
+    """Note the images that the ledger has and the spool has not, or not whole.
+
+    A power cut may take what was not synced (`durable`), a disk may lose what was. When its sender
+    sends such an image again, that copy must not count as one too many.
+    """
+    kept = rooms.ledger.instances_kept()
+    lost = [name for name, size in kept if not rooms.spool.is_whole(name, size)]
+    for start in range(0, len(lost), BATCH):
+        rooms.ledger.instances_lost(lost[start : start + BATCH])
+    if lost:
+        log.say(Event.INSTANCE_LOST, "error", count=len(lost))
+
+
 def _read(names: Iterable[str], spool: Spool, association: str) -> Iterable[Instance]:
     for name in names:
         path = spool.path(name)
-        read = header.read_part10(path)
+        try:
+            read = header.read_part10(path)
+            received_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        except OSError as error:  # a damaged sector must not keep the port closed
+            log.say("spool_unreadable", "error", error=name, reason=error.strerror)
+            continue
         if isinstance(read, Refusal):
             log.say("spool_unreadable", "error", error=name, reason=read.reason)
             continue
@@ -68,7 +88,7 @@ def _read(names: Iterable[str], spool: Spool, association: str) -> Iterable[Inst
             sha256=read.sha256,
             size=read.size,
             spool_name=name,
-            received_at=datetime.fromtimestamp(path.stat().st_mtime, UTC),
+            received_at=received_at,
             calling_ae=read.calling_ae,
             association=association,
             attributes=read.header.attributes,

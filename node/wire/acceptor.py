@@ -97,8 +97,10 @@ class Acceptor(Association):
         finally:
             self.is_established = False
             self._kill = True
-            self.upper_layer.end()
-            self._desk.left(self)
+            try:
+                self.upper_layer.end()
+            finally:
+                self._desk.left(self)
 
     def _live(self) -> None:
         layer = self.upper_layer

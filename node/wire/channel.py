@@ -154,6 +154,7 @@ class Channel(AssociationSocket):
     def _fill(self, views: Sequence[memoryview], wanted: int) -> None:
         if not wanted:
             return
+        views = [view for view in views if view.nbytes]  # TLS takes nothing asked for as the end
         connected = self.connected()
         missing = wanted - self._receive(connected, views)
         if not missing:

@@ -26,10 +26,13 @@ from node.wire.security import reason_of
 BACKLOG = 128
 PLACES = 256
 """Most callers on the porch."""
+BREATH_SECONDS = 0.1
 REQUEST_HEAD = 6
+RECORD_HEAD = 5
 LONGEST_AWAITED = 1 << 16
 """A request up to this size is waited for here; of a longer one (there are none) only the head."""
 _A_ASSOCIATE_RQ = 1
+_TLS_HANDSHAKE = 22
 _GONE = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 
 Welcome = Callable[[socket.socket, "Door"], None]
@@ -50,8 +53,10 @@ class _Waiting:
     until: float
 
 
-def open_door(host: str, port: int, *, tls: bool = False) -> Door:
+def open_door(host: str, port: int, *, tls: bool = False, shared: bool = False) -> Door:
     """Listen on an address; port 0 takes any that is free.
+
+    With `shared` other processes may listen there, too, and the system deals callers out.
 
     Raises:
         OSError: the port is taken, or not ours to take.
@@ -61,6 +66,8 @@ def open_door(host: str, port: int, *, tls: bool = False) -> Door:
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listening.bind(address)
         listening.listen(BACKLOG)
     except OSError:
@@ -89,10 +96,13 @@ class Porch:
         """Begin to accept."""
         for descriptor, door in self._doors.items():
             door.listening.setblocking(False)  # noqa: FBT003 - the library's own signature
-            # several processes may watch one socket: wake one of them
-            self._poll.register(descriptor, select.EPOLLIN | select.EPOLLEXCLUSIVE)
+            self._poll.register(descriptor, select.EPOLLIN)
         self._poll.register(self._ended, select.EPOLLIN)
         self._thread.start()
+
+    def is_open(self) -> bool:
+        """Say whether callers are still listened to."""
+        return self._thread.is_alive()
 
     def close(self) -> None:
         """Stop accepting, and show out who waits."""
@@ -112,11 +122,25 @@ class Porch:
                 if descriptor == self._ended:
                     read(self._ended, 1)
                     return
-                if descriptor in self._doors:
-                    self._accept(self._doors[descriptor])
-                elif descriptor in self._waiting:
-                    self._look(descriptor, events)
+                try:
+                    self._attend(descriptor, events)
+                except Exception as error:  # noqa: BLE001 - the door must stay open for the next
+                    log.say("accept_failed", "error", error=type(error).__name__)
+                    self._drop(descriptor)
             self._show_out()
+
+    def _attend(self, descriptor: int, events: int) -> None:
+        if descriptor in self._doors:
+            self._accept(self._doors[descriptor])
+        elif descriptor in self._waiting:
+            self._look(descriptor, events)
+
+    def _drop(self, descriptor: int) -> None:
+        waiting = self._waiting.pop(descriptor, None)
+        if waiting is not None:
+            with suppress(OSError):
+                self._poll.unregister(descriptor)
+            waiting.connected.close()
 
     def _patience(self) -> float | None:
         """Seconds until somebody's time is over; the first who came is the first in the dict."""
@@ -127,17 +151,20 @@ class Porch:
     def _accept(self, door: Door) -> None:
         try:
             connected, _ = door.listening.accept()
-        except BlockingIOError:  # another process was faster
+        except BlockingIOError:  # the caller has gone already
             return
         except OSError as error:  # out of descriptors, or the caller is gone already
             log.say("accept_failed", "warning", error=error.strerror)
             self._make_place()
+            select.select([self._ended], [], [], BREATH_SECONDS)  # it would be tried without end
             return
         if len(self._waiting) >= PLACES:
             self._make_place()
         connected.setblocking(True)  # noqa: FBT003
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        awaited = 1 if door.tls else REQUEST_HEAD
+        # urgent data is read in its place: otherwise it is counted and cannot be looked at
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
+        awaited = RECORD_HEAD if door.tls else REQUEST_HEAD
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, awaited)
         until = self._clock.monotonic() + self._seconds
         self._waiting[connected.fileno()] = _Waiting(connected, door, until)
@@ -146,7 +173,7 @@ class Porch:
     def _look(self, descriptor: int, events: int) -> None:
         """See whether a caller's request is whole."""
         waiting = self._waiting[descriptor]
-        awaited = 1 if waiting.door.tls else self._awaited(waiting.connected)
+        awaited = _awaited(waiting.connected, tls=waiting.door.tls)
         if awaited is None or (awaited and _unread(waiting.connected) < awaited):
             if awaited is None or events & _GONE:
                 self._forget(descriptor).connected.close()
@@ -156,24 +183,6 @@ class Porch:
         connected, door = self._forget(descriptor).connected, waiting.door
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
         self._welcome(connected, door)
-
-    @staticmethod
-    def _awaited(connected: socket.socket) -> int | None:
-        """Give the bytes to wait for, 0 for no more, None when the caller has gone."""
-        try:
-            head = connected.recv(REQUEST_HEAD, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return REQUEST_HEAD
-        except OSError:
-            return None
-        if not head:
-            return None
-        if len(head) < REQUEST_HEAD:
-            return REQUEST_HEAD
-        length = int.from_bytes(head[2:], "big")
-        if head[0] != _A_ASSOCIATE_RQ or length > LONGEST_AWAITED:
-            return 0  # whatever this is, the upper layer has the answer
-        return REQUEST_HEAD + length
 
     def _forget(self, descriptor: int) -> _Waiting:
         self._poll.unregister(descriptor)
@@ -204,6 +213,29 @@ def shake_hands(
         with suppress(OSError):
             connected.close()
         return None
+
+
+def _awaited(connected: socket.socket, *, tls: bool) -> int | None:
+    """Give the bytes to wait for, 0 for no more, None when the caller has gone.
+
+    That is the whole A-ASSOCIATE-RQ (PS3.8 9.3.2), or over TLS the whole record with the first
+    message (RFC 8446 5.1).
+    """
+    length = RECORD_HEAD if tls else REQUEST_HEAD
+    try:
+        head = connected.recv(length, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return length
+    except OSError:
+        return None
+    if not head:
+        return None
+    if len(head) < length:
+        return length
+    body = int.from_bytes(head[-2:] if tls else head[-4:], "big")
+    if head[0] != (_TLS_HANDSHAKE if tls else _A_ASSOCIATE_RQ) or body > LONGEST_AWAITED:
+        return 0  # whatever this is, who takes it in has the answer
+    return length + body
 
 
 def _unread(connected: socket.socket) -> int:

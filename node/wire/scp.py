@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import BoundedSemaphore, Lock, Thread, Timer
-from typing import Protocol
 
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
@@ -30,11 +29,12 @@ from pynetdicom.transport import AddressInformation
 from node import log
 from node.clock import Clock, SystemClock
 from node.dicom import services, status
-from node.rules.admitting import Admission, Rejection
+from node.rules.admitting import Rejection
 from node.rules.nouns import Caller
 from node.wire import plain, shape
 from node.wire.acceptor import Acceptor
-from node.wire.commitment import CommitmentReport, read_report
+from node.wire.commitment import read_report
+from node.wire.handler import Handler
 from node.wire.identity import confirm_identity, identity_of
 from node.wire.ordering import OrderedMessages
 from node.wire.porch import Door, Porch, open_door, shake_hands
@@ -57,9 +57,10 @@ _REJECTIONS = {
     Rejection.CALLING_AE: (1, 1, 3),
     Rejection.CERTIFICATE: (1, 1, 3),
     Rejection.IDENTITY: (1, 2, 1),
-    Rejection.PEER_BUSY: (2, 3, 2),
+    Rejection.LIMIT: (2, 3, 2),
     Rejection.BUSY: (2, 3, 1),
 }
+_NO_LIMIT = 1 << 30
 LAST_WORD_SECONDS = 1.0
 STOP_SECONDS = 10.0
 HANDSHAKES = 32
@@ -78,38 +79,6 @@ class Limits:
     maximum_pdu: int = 131072
     request_seconds: float = 10.0
     idle_seconds: float = 60.0
-
-
-class Handler(Protocol):
-    """Who decides and keeps; called from the association's own thread."""
-
-    def admit(self, caller: Caller) -> Admission:
-        """Decide on an association request, and write a refusal down."""
-        ...
-
-    def opened(self, association: str, peer: str, caller: Caller) -> None:
-        """Note that an association was accepted."""
-        ...
-
-    def releasing(self, association: str) -> bool:
-        """Make safe what was answered, before a release is; False when that cannot be done."""
-        ...
-
-    def closed(self, association: str, outcome: str, instances: int) -> None:
-        """Note that it ended: released, aborted or lost."""
-        ...
-
-    def begin(self, arrival: Arrival) -> Draft | Answer:
-        """Take an image in, or say at once what will be answered when it has come."""
-        ...
-
-    def crowded(self, caller: Caller) -> None:
-        """Note that a caller was refused because too many associations are open."""
-        ...
-
-    def commitment_reported(self, report: CommitmentReport) -> None:
-        """Note what a peer says of instances that we asked it to commit to."""
-        ...
 
 
 @dataclass(slots=True)
@@ -149,14 +118,13 @@ class Listener:
         self._handshakes = BoundedSemaphore(HANDSHAKES)
         self._porch: Porch | None = None
         self._ae = AE(ae_title=own_ae)
-        self._ae.maximum_associations = self.limits.maximum_associations
+        self._ae.maximum_associations = _NO_LIMIT  # it counts threads; we count associations
         self._ae.maximum_pdu_size = self.limits.maximum_pdu
         self._ae.acse_timeout = self.limits.request_seconds
         self._ae.network_timeout = self.limits.idle_seconds
         self._contexts = _contexts()
         self._handlers: list[evt.EventHandlerType] = [
             (evt.EVT_REQUESTED, self._requested),
-            (evt.EVT_REJECTED, self._rejected),
             (evt.EVT_ACSE_RECV, self._releasing),
             (evt.EVT_C_STORE, self._stored),
             (evt.EVT_N_EVENT_REPORT, self._reported),
@@ -189,6 +157,10 @@ class Listener:
             context = self._context if door.tls else None
             plain.serve(self._ae, door, self._contexts, handlers, context)
 
+    def is_open(self) -> bool:
+        """Say whether callers are still listened to."""
+        return self._porch is None or self._porch.is_open()
+
     def stop(self) -> None:
         """Stop listening and abort what is still open; what was answered is kept."""
         porch, self._porch = self._porch, None
@@ -212,7 +184,12 @@ class Listener:
         if not door.tls:
             self._accept(connected)
         elif self._handshakes.acquire(blocking=False):
-            Thread(target=self._shake_hands, args=(connected,), name="tls", daemon=True).start()
+            thread = Thread(target=self._shake_hands, args=(connected,), name="tls", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # there are no more threads
+                self._handshakes.release()
+                raise
         else:
             log.say("tls_refused", "warning", reason="too many handshakes at once")
             connected.close()
@@ -238,7 +215,11 @@ class Listener:
             )
             acceptor = Acceptor(self._ae, self, connected, addresses, self._clock)
             acceptor.support(self._contexts, self._handlers)
-            acceptor.start()
+            try:
+                acceptor.start()
+            except RuntimeError:
+                acceptor.upper_layer.end()
+                raise
         except (OSError, RuntimeError) as error:  # it has gone; or there are no more threads
             log.say("accept_failed", "warning", error=type(error).__name__)
             with suppress(OSError):
@@ -309,33 +290,54 @@ class Listener:
     # -- both ------------------------------------------------------------------------------------
 
     def _requested(self, event: Event) -> None:
+        """Let the caller in or not; whatever goes wrong in here, it is not let in.
+
+        (pynetdicom goes on as if nothing had happened when one of its handlers raises.)
+        """
+        try:
+            rejected = self._admit(event)
+        except Exception as error:  # noqa: BLE001 - see above
+            log.say("admission_failed", "error", error=type(error).__name__)
+            rejected = _REJECTIONS[Rejection.BUSY]
+        if rejected is not None:
+            event.assoc.acse.send_reject(*rejected)
+            event.assoc.kill()
+
+    def _admit(self, event: Event) -> tuple[int, int, int] | None:
         caller = _caller(event)
         admission = self._handler.admit(caller)
         if admission.rejection is not None:
-            event.assoc.acse.send_reject(*_REJECTIONS[admission.rejection])
-            event.assoc.kill()
-            return
+            return _REJECTIONS[admission.rejection]
         conversation = _Conversation(uuid.uuid4().hex, caller)
         assert admission.peer is not None  # noqa: S101 - no rejection means a peer
-        self._open[event.assoc] = conversation
+        with self._lock:
+            crowded = len(self._open) >= self.limits.maximum_associations
+            if not crowded:
+                self._open[event.assoc] = conversation
         self._handler.opened(conversation.association, admission.peer.name, caller)
-        confirm_identity(event, admission.peer)
-
-    def _rejected(self, event: Event) -> None:
-        conversation = self._open.pop(event.assoc, None)
-        if conversation is not None:  # admitted by the rules, refused for their number
-            self._handler.crowded(conversation.caller)
+        if crowded:
+            self._handler.crowded(caller)
             self._handler.closed(conversation.association, "aborted", 0)
+            return _REJECTIONS[Rejection.LIMIT]
+        confirm_identity(event, admission.peer)
+        return None
 
     def _releasing(self, event: Event) -> None:
         """Before a release is answered, what was answered before it must be safe."""
         conversation = self._open.get(event.assoc)
         if conversation is None or not isinstance(event.primitive, A_RELEASE):
             return
-        if not self._handler.releasing(conversation.association):
+        try:
+            safe = self._handler.releasing(conversation.association)
+        except Exception as error:  # noqa: BLE001 - pynetdicom would release all the same
+            log.say("sync_failed", "error", error=type(error).__name__)
+            safe = False
+        if not safe:
             event.assoc.abort()
 
     def _reported(self, event: Event) -> tuple[int, None]:
+        if event.assoc not in self._open:
+            return status.PROCESSING_FAILURE, None
         self._handler.commitment_reported(read_report(event.event_information))
         return status.SUCCESS, None
 

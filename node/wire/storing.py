@@ -20,7 +20,7 @@ BUFFER = 1 << 20
 PIECE = 1 << 18
 """Most bytes that are asked of a peer at once: what it must manage to send in the idle time."""
 LONGEST_COMMAND = 1 << 16
-LONGEST_DATA_SET = 64 << 20
+LONGEST_DATA_SET = 4 << 20
 """Most bytes of a data set that is no image's: a storage commitment report, a query."""
 COMMENT_LENGTH = 64  # (0000,0902) is LO
 

@@ -41,11 +41,14 @@ from node.wire.storing import (
     store_request,
 )
 
-P_DATA_TF = 4
+A_ASSOCIATE_RQ, P_DATA_TF, A_ABORT = 1, 4, 7
+ABORT_LENGTH = 4
+LONGEST_REQUEST = 1 << 18
 LONGEST_PDU = 1 << 20
 """Most bytes of a PDU that is not P-DATA-TF: a request with 128 contexts has some 100,000."""
 LINGER_SECONDS = 1.0
 
+_AWAITED = "Sta2"
 _ASSOCIATED = "Sta6"
 _CLOSING = "Sta13"
 _LENGTH = struct.Struct(">I")
@@ -104,14 +107,19 @@ class UpperLayer(DULServiceProvider):
         """Close everything; what was on its way in is abandoned."""
         self._kill_thread = True
         intake, self._intake = self._intake, None
-        if intake is not None:
-            intake.abandon()
+        try:
+            if intake is not None:
+                intake.abandon()
+        finally:
+            self._close()
+        self._buffer = memoryview(b"")
+
+    def _close(self) -> None:
         with self._closing:  # a descriptor that another thread still uses may be another one's next
             self._living = False
             if self.socket is not None:
                 self.socket.close()
             os.close(self._bell)
-        self._buffer = memoryview(b"")
 
     def is_alive(self) -> bool:
         """Say whether the association is still being turned (there is no thread of ours)."""
@@ -250,6 +258,8 @@ class UpperLayer(DULServiceProvider):
         if self._head[0] == P_DATA_TF and self.state_machine.current_state == _ASSOCIATED:
             self._take_values(channel, length)
             return
+        if self.state_machine.current_state == _AWAITED and not self._may_come_first(length):
+            raise ViolationError("it does not begin with an association request")
         kind = bytes(self._head[:1])
         if kind not in _PDU_TYPES:
             raise ViolationError("a PDU of a type that there is not")
@@ -262,6 +272,12 @@ class UpperLayer(DULServiceProvider):
             raise ViolationError(f"a PDU that cannot be read ({type(error).__name__})") from None
         self.event_queue.put(event)
         self._recv_pdu.put(pdu)
+
+    def _may_come_first(self, length: int) -> bool:
+        """Whether this is a request of a size that can be, or an abort (PS3.8 9.3.2, 9.3.8)."""
+        return (self._head[0] == A_ASSOCIATE_RQ and length <= LONGEST_REQUEST) or (
+            self._head[0] == A_ABORT and length == ABORT_LENGTH
+        )
 
     def _take_values(self, channel: Channel, left: int) -> None:
         """Take in the values (PDVs) of a P-DATA-TF, and of all that follow up to an object's end.

@@ -225,7 +225,7 @@ def test_one_association_too_many_is_refused_audited_and_forgotten(tmp_path, thi
         (refused,) = [row for row in rows if row["event"] == "association_refused"]
         assert "too many" in refused["detail"]["reason"]
         held.release()
-        node.wait_for("association_closed", 2)
+        node.wait_for("association_closed")
         for _ in range(20):  # the thread of the one before may still be ending
             if {s.status for s in node.send(thin_head[:2])} == {0}:
                 break

@@ -146,7 +146,7 @@ def test_a_peer_has_no_more_associations_than_it_may():
     busy = Peer("busy", "CT99", "ct.example", maximum_associations=2)
     assert come([busy], held={"busy": 1, "other": 99}).peer == busy
     refused = come([busy], held={"busy": 2})
-    assert refused.rejection is Rejection.PEER_BUSY
+    assert refused.rejection is Rejection.LIMIT
     assert "2 associations open" in refused.reason
     assert come([SCANNER], held={"scanner": 1000}).peer == SCANNER
 

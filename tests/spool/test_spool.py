@@ -136,14 +136,22 @@ def test_with_less_durability_no_image_is_synced_but_every_result_is(
 
 
 def test_everything_is_synced_at_once_when_asked(tmp_path):
-    Spool(tmp_path).sync_all()
+    spool = Spool(tmp_path)
+    descriptor = spool.open_sync()
+    spool.sync_all(descriptor)
+    os.close(descriptor)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        spool.sync_all(descriptor)
 
 
-def test_a_sync_of_everything_that_fails_is_said(tmp_path):
-    spool = Spool(tmp_path / "spool")
-    spool.root.rename(tmp_path / "gone")
-    with pytest.raises(FileNotFoundError):
-        spool.sync_all()
+def test_a_file_that_is_short_or_gone_is_not_whole(tmp_path):
+    spool = Spool(tmp_path)
+    name = spool.keep_instance((b"head", b"data"))
+    assert spool.is_whole(name, 4)
+    os.truncate(spool.path(name), 3)
+    assert not spool.is_whole(name, 4)
+    spool.release(name)
+    assert not spool.is_whole(name, 0)
 
 
 def test_a_short_write_is_written_to_its_end(tmp_path, monkeypatch):

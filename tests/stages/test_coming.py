@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 import pytest
 from pynetdicom.dsutils import encode
 
-from node.dicom import status
+from node.dicom import header, status
 from node.ledger.opening import open_ledger
+from node.rules.admitting import Rejection
 from node.rules.nouns import Caller, Peer
 from node.spool import Spool
 from node.stages.indexing import Writer
 from node.stages.receive import Reception, Room
+from node.stages.sweep import restore
 from node.stages.turning import Bell, Rooms
 from node.wire.scp import Arrival
 from tests.fakes.clock import FakeClock
@@ -29,7 +31,7 @@ class House:
     def __init__(self, folder, durable="instance", **room):
         self.ledger = open_ledger(None, folder, FakeClock(datetime.now(UTC)))
         self.spool = Spool(folder / "spool", durable)
-        rooms = Rooms(self.ledger, self.spool, FakeClock(datetime.now(UTC)), "test")
+        rooms = self.rooms = Rooms(self.ledger, self.spool, FakeClock(datetime.now(UTC)), "test")
         self.writer = Writer(rooms, Bell(), Bell())
         limits = Room(minimum_free_mb=0.0, **room)
         self.desk = Reception(rooms, "RADNODE", [CT1], self.writer, lambda _: None, limits)
@@ -141,7 +143,7 @@ def test_everything_is_synced_before_a_release_if_that_is_the_promise(
 ):
     house, calls = House(tmp_path, durable), []
     house.send(*image)
-    monkeypatch.setattr(house.spool, "sync_all", lambda: calls.append(1))
+    monkeypatch.setattr(house.spool, "sync_all", lambda _: calls.append(1))
     assert house.desk.releasing("a1")
     assert len(calls) == synced
     house.ledger.close()
@@ -151,7 +153,7 @@ def test_a_release_is_not_granted_if_the_sync_before_it_fails(tmp_path, image, m
     house = House(tmp_path, "association")
     house.send(*image)
 
-    def broken():
+    def broken(_):
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(house.spool, "sync_all", broken)
@@ -167,4 +169,44 @@ def test_two_callers_at_once_do_not_both_take_a_peers_last_place(tmp_path):
     house.desk.closed("a1", "released", 0)
     assert house.desk.admit(CALLER).peer == one
     assert "maximum_associations" in house.desk.admit(CALLER).reason  # before it is even opened
+    house.ledger.close()
+
+
+def test_an_image_that_a_power_cut_took_is_kept_when_it_is_sent_again(tmp_path, image):
+    """Its row says that it is there; the copy that comes now must not count as one too many."""
+    house = House(tmp_path, "association")
+    assert house.send(*image).status == status.SUCCESS
+    house.events()
+    (file,) = house.files()
+    os.truncate(file, 0)
+    restore(house.rooms, "RADNODE")
+    assert "instance_lost" in house.events()
+    house.desk.opened("a2", "ct1", CALLER)
+    assert house.send(*image).status == status.SUCCESS
+    house.events()
+    whole = [path for path in house.files() if path.read_bytes().endswith(image[0])]
+    assert len(whole) == 1
+    assert house.spool.path(house.ledger.instances_kept()[0][0]) == whole[0]
+    house.ledger.close()
+
+
+def test_an_image_that_cannot_be_read_for_a_moment_gets_its_row_later(house, image, monkeypatch):
+    assert house.send(*image).status == status.SUCCESS
+
+    def busy(*_):
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(header, "data_set_digest", busy)
+        with pytest.raises(OSError, match="Too many"):
+            house.writer.step()
+    assert house.events() == ["association_opened", "instance_received"]
+
+
+def test_who_asks_while_all_places_are_taken_is_refused_for_the_moment(tmp_path):
+    house = House(tmp_path, maximum_associations=2)
+    assert house.desk.admit(CALLER).peer == CT1
+    assert house.desk.admit(CALLER).rejection is Rejection.LIMIT
+    house.desk.closed("a1", "released", 0)
+    assert house.desk.admit(CALLER).peer == CT1
     house.ledger.close()

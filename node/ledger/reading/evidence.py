@@ -54,6 +54,13 @@ class Evidence(Transactions):
                 missing.extend(name for name in some if name not in known)
         return missing
 
+    def instances_kept(self) -> list[tuple[str, int]]:
+        """Give the file name and data set's size in bytes of each image that is to be there."""
+        query = select(instance.c.spool_name, instance.c.size)
+        with self._reading() as connection:
+            rows = connection.execute(query.where(instance.c.released_at.is_(None)))
+            return [(row[0], row[1]) for row in rows]
+
     def let_go(self, names: Iterable[str]) -> list[str]:
         """Give those file names whose bytes were let go: a crash came before the file went."""
         gone: list[str] = []

@@ -37,6 +37,25 @@ class Sweeping(Transactions):
             found = find(page.connection, uid)
             return [*_retry_jobs(page, found, by), *_retry_deliveries(page, found, by)]
 
+    def instances_lost(self, names: Sequence[str]) -> None:
+        """Note images whose files are gone or not whole, by the files' names in the spool.
+
+        If they are sent again, that copy is kept in their place.
+        """
+        with self._writing() as page:
+            for some in chunks(names):
+                lost = (instance.c.spool_name.in_(some), instance.c.released_at.is_(None))
+                for row in page.connection.execute(select(instance).where(*lost)).mappings().all():
+                    concerns = Concerns(
+                        study_uid=row["study_instance_uid"],
+                        series_uid=row["series_instance_uid"],
+                        sop_uid=row["sop_instance_uid"],
+                    )
+                    told = {"spool_name": row["spool_name"], "sha256": row["sha256"]}
+                    subject = f"instance {row['sop_instance_uid']}"
+                    page.note(Event.INSTANCE_LOST, subject, concerns, told)
+                page.connection.execute(update(instance).where(*lost).values(released_at=page.now))
+
     def bytes_released(self, kind: str, series_uid: str, names: Sequence[str]) -> bool:
         """Note that files are about to be let go; their facts stay.
 

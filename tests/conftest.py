@@ -18,7 +18,8 @@ BESIDE = Path(sys.executable).parent
 def pytest_configure():
     """Have DCMTK found, not programs of the same names that pynetdicom puts into the .venv."""
     path = os.environ.get("PATH", "").split(os.pathsep)
-    os.environ["PATH"] = os.pathsep.join(one for one in path if Path(one) != BESIDE)
+    others = [one for one in path if Path(one) != BESIDE]
+    os.environ["PATH"] = os.pathsep.join([*others, str(BESIDE)])
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +27,7 @@ def tool():
     """Find a program of DCMTK, dicom3tools or systemd by name; without it the test is skipped."""
 
     def find(name):
-        found = shutil.which(name) or shutil.which(name, path=str(BESIDE))
+        found = shutil.which(name)
         if found is None:
             pytest.skip(f"{name} is not here; `make test` installs it where it may")
         return found

@@ -120,18 +120,25 @@ class Spool:
         except OSError:
             return False
 
-    def keep_result(self, name: str, content: bytes) -> str:
-        """Keep a result under a name that is the same on every try; an earlier try is replaced.
+    def keep_result(self, finished: Path) -> str:
+        """Take a finished file out of a scratch folder; an earlier try's file is replaced.
 
-        `name` is made by us from a derived UID: digits, letters and dots.
+        Its name is made by us from a derived UID (digits, letters and dots), and is the same on
+        every try.
 
         Raises:
-            OSError: it could not be kept; nothing is left behind.
+            OSError: it could not be kept.
         """
-        room = uuid.uuid5(uuid.NAMESPACE_OID, name).hex[:2]
-        file = Incoming(f"{self.root}/results/{room}", name, synced=True)
-        file.write(content)
-        return file.keep(replace=True)
+        room = uuid.uuid5(uuid.NAMESPACE_OID, finished.name).hex[:2]
+        folder = self.root / "results" / room
+        descriptor = os.open(finished, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        finished.rename(folder / finished.name)
+        _sync_folder(str(folder))
+        return f"results/{room}/{finished.name}"
 
     def path(self, spool_name: str) -> Path:
         """Give the path of a kept file; `spool_name` is what keeping it returned.

@@ -45,8 +45,10 @@ def _disk(config: Config) -> str:
     try:
         config.node.data_dir.mkdir(parents=True, exist_ok=True)
         spool = Spool(config.node.data_dir / "spool")
-        probe = spool.keep_result("check.probe", b"radnode")
-        spool.release(probe)
+        probe = spool.work("check") / "check.probe"
+        probe.write_bytes(b"radnode")
+        spool.release(spool.keep_result(probe))
+        spool.clear_work("check")
     except OSError as error:
         return f"cannot be written ({error.strerror}); give it to the user that runs radnode"
     free, least = spool.free_megabytes(), config.node.minimum_free_mb

@@ -30,3 +30,8 @@ def job_id(series_uid: str, evidence: str, bundle_hash: str) -> str:
 def result_uid(job: str, kind: str, level: str) -> str:
     """Derive the UID of a job's result; `kind` as in Result.kind, `level` series or instance."""
     return derived_uid("result", job, kind, level)
+
+
+def tracking_uid(job: str, name: str) -> str:
+    """Derive the UID under which all results of a job speak of the same finding."""
+    return derived_uid("tracking", job, name)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 Attribute = str | float | tuple[str, ...] | tuple[float, ...] | None
 """A header value as the rules see it: text, number, several of either, or absent."""
@@ -71,14 +72,45 @@ class Caller:
     identity: Identity | None = None
 
 
+class Output(StrEnum):
+    """What a route may ask for; SEG and SR are made always, since all else speaks of them."""
+
+    SEG = "seg"
+    LABELMAP = "labelmap"
+    SR = "sr"
+    PREVIEW = "preview"
+    KEY_OBJECTS = "key_objects"
+    PRESENTATION_STATE = "presentation_state"
+    PDF = "pdf"
+    RTSTRUCT = "rtstruct"
+
+
+STANDARD_OUTPUTS = frozenset(
+    (Output.SEG, Output.SR, Output.PREVIEW, Output.KEY_OBJECTS, Output.PRESENTATION_STATE)
+)
+"""What a route makes that says nothing of it."""
+
+
+class Notice(StrEnum):
+    """How a study is told that a model did not run: a report, or a picture for any viewer."""
+
+    REPORT = "report"
+    PICTURE = "picture"
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Which series go to which model, and where its results go."""
+    """Which series go to which model, and where its results go.
+
+    `results` says what is made of a run, `if_not_run` what is sent when the model did not run.
+    """
 
     name: str
     when: Mapping[str, object]
     model: str
     send_to: tuple[str, ...]
+    results: frozenset[Output] = STANDARD_OUTPUTS
+    if_not_run: frozenset[Notice] = frozenset((Notice.REPORT,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +193,13 @@ class Job:
 class Result:
     """One object that the node made and keeps in the spool.
 
-    `kind` is SEG, SR or PREVIEW (a PNG, never sent). `predecessor` is the SOP Instance UID of
-    the same kind of result of the edition before, if there was one.
+    `kind` is SEG, LABELMAP, SR, ENHANCED_SR, CAPTURE, KEY_OBJECTS, PRESENTATION_STATE, PDF,
+    RTSTRUCT, NOT_RUN, NOT_RUN_CAPTURE or PREVIEW (a PNG, never sent). `predecessor` is the SOP
+    Instance UID of the same kind of result of the edition before, if there was one.
+
+    A destination that does not accept the SOP class of an `optional` result does without it. One
+    with `instead_of` is only for destinations that do not accept that SOP class. One that is
+    `withheld` did not stand our own checks, and is for nobody.
     """
 
     sop_instance_uid: str
@@ -174,6 +211,9 @@ class Result:
     sha256: str
     size: int
     predecessor: str | None = None
+    optional: bool = False
+    instead_of: str | None = None
+    withheld: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +244,12 @@ class ModelIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One label of a segmentation model, coded (PS3.3 C.8.20.4); `rgb` 0..255."""
+    """One label of a segmentation model, coded (PS3.3 C.8.20.4); `rgb` 0..255.
+
+    `measurements` are volume, mean, sd, minimum, maximum, median, diameter. With `axes`, long and
+    short axis are drawn on its largest slice. `is_finding` says that its presence is worth a look
+    (a lesion, not an organ).
+    """
 
     label: int
     name: str
@@ -212,6 +257,9 @@ class Segment:
     type: Code
     rgb: tuple[int, int, int]
     laterality: Code | None = None
+    measurements: tuple[str, ...] = ("volume",)
+    axes: bool = False
+    is_finding: bool = False
 
 
 @dataclass(frozen=True, slots=True)

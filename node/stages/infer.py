@@ -5,7 +5,6 @@ lapses somebody else starts again. Results bear UIDs and times derived from the 
 bundle, so a second try makes the same bytes, and the ledger takes them once.
 """
 
-import hashlib
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -151,9 +150,13 @@ class Infer:
         if isinstance(findings, Refusal):
             return findings
         named = _with_bundle(job, bundle)
-        made = results.make(volume, findings, bundle.manifest, named, self._predecessors(job))
-        if isinstance(made, Refusal):
-            return made
+        folder = self._spool.work(job.job_id)
+        run = results.begin(
+            volume, findings, bundle.manifest, named, folder, self._predecessors(job)
+        )
+        made = results.make(run)
+        if isinstance(made, results.Withheld):
+            return made.refusal
         kept = [self._keep(one) for one in made.objects]
         facts = {
             **made.facts,
@@ -183,7 +186,7 @@ class Infer:
         return self._ledger.previous_results(job.series_instance_uid, job.edition, job.model)
 
     def _keep(self, made: Made) -> Result:
-        name = self._spool.keep_result(made.file_name, made.content)
+        name = self._spool.keep_result(made.path)
         return Result(
             sop_instance_uid=made.sop_instance_uid,
             sop_class_uid=made.sop_class_uid,
@@ -191,9 +194,11 @@ class Infer:
             transfer_syntax_uid=made.transfer_syntax_uid,
             kind=made.kind,
             spool_name=name,
-            sha256=hashlib.sha256(made.content).hexdigest(),
-            size=len(made.content),
+            sha256=made.sha256,
+            size=made.size,
             predecessor=made.predecessor,
+            optional=made.optional,
+            instead_of=made.instead_of,
         )
 
     @contextmanager

@@ -1,5 +1,6 @@
 """A folder of DICOM in, SEG, SR and preview out: the infer leg alone, without network or ledger."""
 
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,13 +47,14 @@ def run_once(
         return volume
     with tempfile.TemporaryDirectory() as work:
         findings = runner.predict(bundle, volume, Path(work), timeout_s=3600.0)
-    if isinstance(findings, Refusal):
-        return findings
-    job = _job(list(found.values()), model, bundle.manifest.identity.bundle_hash, clock)
-    made = results.make(volume, findings, bundle.manifest, job)
-    if isinstance(made, Refusal):
-        return made
-    return _write(made, out)
+        if isinstance(findings, Refusal):
+            return findings
+        job = _job(list(found.values()), model, bundle.manifest.identity.bundle_hash, clock)
+        run = results.begin(volume, findings, bundle.manifest, job, Path(work))
+        made = results.make(run)
+        if isinstance(made, results.Withheld):
+            return made.refusal
+        return _write(made, out)
 
 
 def _images(folder: Path) -> dict[Path, Part10] | Refusal:
@@ -88,6 +90,6 @@ def _write(made: ResultSet, out: Path) -> Written:
     out.mkdir(parents=True, exist_ok=True)
     paths = []
     for one in made.objects:
-        paths.append(out / f"{one.kind.lower()}{Path(one.file_name).suffix}")
-        paths[-1].write_bytes(one.content)
+        paths.append(out / f"{one.kind.lower()}{one.path.suffix}")
+        shutil.move(one.path, paths[-1])
     return Written(tuple(paths), made.facts)

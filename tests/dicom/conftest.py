@@ -6,13 +6,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from node.dicom import results
 from node.dicom.findings import Findings
+from node.dicom.results import ModelRun
 from node.dicom.volume import Volume, read_volume
 from node.rules.failures import Refusal
 from node.rules.nouns import (
@@ -117,6 +120,19 @@ def job_of() -> Callable[[Volume], Job]:
         )
 
     return make
+
+
+@pytest.fixture
+def run_of(tmp_path: Path, model, job_of) -> Callable[..., ModelRun]:
+    """A model run over a volume, each with a folder of its own for what is written."""
+    folders = count()
+
+    def begin(volume: Volume, findings: Findings, job: Job | None = None, predecessors=()):
+        folder = tmp_path / f"results{next(folders)}"
+        folder.mkdir()
+        return results.begin(volume, findings, model, job or job_of(volume), folder, predecessors)
+
+    return begin
 
 
 @pytest.fixture

@@ -60,10 +60,17 @@ def test_the_file_is_synced_before_it_gets_its_name_and_the_folder_after(tmp_pat
     assert seen == [("file", 0), ("folder", 1)]
 
 
+def finished(spool, content):
+    """A file that a job has finished, in its scratch folder."""
+    path = spool.work("job") / "2.25.1.dcm"
+    path.write_bytes(content)
+    return path
+
+
 def test_a_result_of_an_earlier_try_is_replaced(tmp_path):
     spool = Spool(tmp_path)
-    first = spool.keep_result("2.25.1.dcm", b"one")
-    assert spool.keep_result("2.25.1.dcm", b"two") == first
+    first = spool.keep_result(finished(spool, b"one"))
+    assert spool.keep_result(finished(spool, b"two")) == first
     assert spool.path(first).read_bytes() == b"two"
 
 
@@ -131,7 +138,7 @@ def test_with_less_durability_no_image_is_synced_but_every_result_is(
     monkeypatch.setattr(os, "fsync", synced.append)
     spool.keep_instance((b"abc",))
     assert synced == []
-    spool.keep_result("1.2.dcm", b"abc")
+    spool.keep_result(finished(spool, b"abc"))
     assert len(synced) == 2
 
 

@@ -10,7 +10,7 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 
 from node.dicom import results
 from node.dicom.encoding import from_bytes
-from node.dicom.lineage import series_description, series_number
+from node.dicom.results.lineage import series_description, series_number
 from node.dicom.volume import Volume, read_volume
 from node.rules.nouns import ModelIdentity
 from tests.fakes.scanner import Scanner, put_raw, save
@@ -36,17 +36,19 @@ def value_in(ds: Dataset, keyword: str) -> bytes:
 
 
 @pytest.fixture
-def carried(tmp_path: Path, requirement, found, model, job_of):
+def carried(tmp_path: Path, requirement, found, run_of):
     """Carry slices to SEG and SR, read back."""
 
     def go(slices: list[Dataset]) -> dict[str, Dataset]:
         volume = read_volume(save(slices, tmp_path / "in"), requirement)
         assert isinstance(volume, Volume), volume
-        outcome = results.make(volume, found(volume), model, job_of(volume))
+        outcome = results.make(run_of(volume, found(volume)))
         assert isinstance(outcome, results.ResultSet), outcome
         for one in outcome.objects:
-            (tmp_path / f"{one.kind}.dcm").write_bytes(one.content)
-        return {o.kind: from_bytes(o.content) for o in outcome.objects if o.kind != "PREVIEW"}
+            (tmp_path / f"{one.kind}.dcm").write_bytes(one.path.read_bytes())
+        return {
+            o.kind: from_bytes(o.path.read_bytes()) for o in outcome.objects if o.kind != "PREVIEW"
+        }
 
     return go
 

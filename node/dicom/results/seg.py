@@ -6,36 +6,30 @@ import highdicom as hd
 import numpy as np
 from highdicom.color import CIELabColor
 from highdicom.seg import Segmentation, SegmentDescription
-from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code as SRCode
 from pydicom.uid import ExplicitVRLittleEndian
 
-from node.dicom import lineage
-from node.dicom.findings import Findings, voxel_counts
-from node.dicom.volume import Volume
-from node.rules.naming import derived_uid, result_uid
+from node.dicom.results import lineage
+from node.dicom.results.model_run import Made, ModelRun, write
+from node.rules.naming import result_uid, tracking_uid
 from node.rules.nouns import Code, Job, ModelIdentity, Segment
 
 ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
 
 
-def build_seg(
-    volume: Volume,
-    findings: Findings,
-    segments: Sequence[Segment],
-    model: ModelIdentity,
-    job: Job,
-) -> Dataset | None:
-    """Make a binary Segmentation (PS3.3 A.51) on the grid of the source images.
+def write_seg(run: ModelRun) -> Made | None:
+    """Write a binary Segmentation (PS3.3 A.51) on the grid of the source images.
 
     Segments are numbered from 1 in the order of `segments`, those without a voxel left out, and so
     are frames without one. None when no segment has a voxel.
 
     Raises:
         ValueError: the label map is not on the grid of the source images.
+        OSError: it cannot be written.
     """
-    labels = findings.labels
-    present = present_segments(findings, segments)
+    volume, model, job = run.volume, run.model.identity, run.job
+    labels = run.findings.labels
+    present = run.present
     if labels is None or not present:
         return None
     if labels.shape != volume.voxels.shape:
@@ -61,21 +55,8 @@ def build_seg(
         transfer_syntax_uid=ExplicitVRLittleEndian,
         specific_character_set="ISO_IR 192",
     )
-    lineage.complete(made, volume, model, job)
-    return made
-
-
-def present_segments(findings: Findings, segments: Sequence[Segment]) -> list[Segment]:
-    """Give the segments that have at least one voxel, in order."""
-    if findings.labels is None:
-        return []
-    counts = voxel_counts(findings.labels, max((one.label for one in segments), default=0))
-    return [one for one in segments if counts[one.label]]
-
-
-def tracking_uid(job: Job, name: str) -> str:
-    """Derive the UID under which a SEG and its SR speak of the same finding."""
-    return derived_uid("tracking", job.job_id, name)
+    lineage.complete(made, volume.paths[0], model, job)
+    return write("SEG", made, run.folder)
 
 
 def _numbered(labels: np.ndarray, present: Sequence[Segment]) -> np.ndarray:
@@ -100,7 +81,7 @@ def _described(number: int, segment: Segment, model: ModelIdentity, job: Job) ->
             source=lineage.MAKER,
             parameters={"bundle_sha256": lineage.plain_ascii(model.bundle_hash)},
         ),
-        tracking_uid=tracking_uid(job, segment.name),
+        tracking_uid=tracking_uid(job.job_id, segment.name),
         tracking_id=lineage.plain_ascii(segment.name),
         display_color=CIELabColor.from_rgb(*segment.rgb),
     )

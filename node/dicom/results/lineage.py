@@ -23,6 +23,7 @@ from pydicom.valuerep import format_number_as_ds
 from node import __version__
 from node.dicom.header import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.dicom.reading import number_of, text_of, value_of
+from node.dicom.results.model_run import Made
 from node.dicom.volume import Volume
 from node.rules.naming import derived_uid
 from node.rules.nouns import Code, Job, ModelIdentity
@@ -136,6 +137,16 @@ def references(instances: Iterable[Dataset]) -> list[Dataset]:
     return [_bare(one, _IDENTIFIERS) for one in instances]
 
 
+def reference_to(result: Made, job: Job) -> Dataset:
+    """Make a header that says which result of ours is meant, and nothing else."""
+    made = Dataset()
+    made.SOPClassUID = result.sop_class_uid
+    made.SOPInstanceUID = result.sop_instance_uid
+    made.SeriesInstanceUID = result.series_instance_uid
+    made.StudyInstanceUID = job.study_instance_uid
+    return _bare(made, _IDENTIFIERS)
+
+
 def _bare(source: Dataset, keywords: Iterable[str]) -> Dataset:
     made = Dataset()
     for keyword in keywords:
@@ -190,16 +201,17 @@ def software_versions(model: ModelIdentity) -> list[str]:
     ]
 
 
-def complete(made: Dataset, volume: Volume, model: ModelIdentity, job: Job) -> None:
+def complete(made: Dataset, image: Path, model: ModelIdentity, job: Job) -> None:
     """Put in what the result inherits, who made it and when: the same on every try.
 
-    The source is read anew from its file, since values that anybody has looked at are decoded.
+    `image` is a file of the series that the result is about: it is read anew, since values that
+    anybody has looked at are decoded.
     After this, write first and read afterwards: to read a text value of `made` is to decode it.
 
     Raises:
-        OSError: the first image's file cannot be read.
+        OSError: the image's file cannot be read.
     """
-    source = read_source(volume.paths[0])
+    source = read_source(image)
     is_image = "Rows" in made
     _inherit(made, source, (*INHERITED, *(IMAGE_INHERITED if is_image else ())))
     _date(made, _local(job.settled_at, source))

@@ -10,23 +10,23 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from node.dicom import preview, results, seg, sr, validation
+from node.dicom import results
 from node.dicom.encoding import from_bytes, to_bytes
 from node.dicom.findings import Findings
+from node.dicom.results import preview, seg, sr, validation
 from node.dicom.volume import Volume, read_volume
-from node.rules.failures import Refusal
 from node.rules.nouns import Result
 from tests.fakes.scanner import CENTRE_MM, CORONAL, SAGITTAL, Scanner
 
 
 @pytest.fixture
-def made(read, found, model, job_of):
+def made(read, run_of, found):
     """Carry a series with these knobs to its results."""
 
     def go(n: int = 20, **knobs: object) -> tuple[Volume, results.ResultSet]:
         volume = read(n, **knobs)
         assert isinstance(volume, Volume), volume
-        outcome = results.make(volume, found(volume), model, job_of(volume))
+        outcome = results.make(run_of(volume, found(volume)))
         assert isinstance(outcome, results.ResultSet), outcome
         return volume, outcome
 
@@ -34,7 +34,7 @@ def made(read, found, model, job_of):
 
 
 def by_kind(outcome: results.ResultSet) -> dict[str, bytes]:
-    return {one.kind: one.content for one in outcome.objects}
+    return {one.kind: one.path.read_bytes() for one in outcome.objects}
 
 
 @pytest.mark.parametrize(
@@ -97,11 +97,11 @@ def test_frames_and_segments_without_a_voxel_are_left_out(made, found):
     assert ds.SegmentSequence[0].SegmentNumber == 1
 
 
-def test_two_segments_are_numbered_in_order_whatever_their_labels(read, found, model, job_of):
+def test_two_segments_are_numbered_in_order_whatever_their_labels(read, run_of, found):
     volume = read()
     labels = found(volume).labels
     labels[5:7, 2:6, 2:5] = 7
-    outcome = results.make(volume, Findings(labels), model, job_of(volume))
+    outcome = results.make(run_of(volume, Findings(labels)))
     assert isinstance(outcome, results.ResultSet)
     ds = from_bytes(by_kind(outcome)["SEG"])
     assert [(s.SegmentNumber, s.SegmentLabel) for s in ds.SegmentSequence] == [
@@ -113,20 +113,22 @@ def test_two_segments_are_numbered_in_order_whatever_their_labels(read, found, m
     assert outcome.facts["volumes_ml"]["Left kidney"] == pytest.approx(2 * 4 * 3 * 9 / 1000)
 
 
-def test_the_same_job_makes_the_same_bytes(read, found, model, job_of):
+def test_the_same_job_makes_the_same_bytes(read, run_of, found):
     volume = read()
     digests = []
     for _ in range(2):
-        outcome = results.make(volume, found(volume), model, job_of(volume))
-        digests.append([hashlib.sha256(one.content).hexdigest() for one in outcome.objects])
+        outcome = results.make(run_of(volume, found(volume)))
+        digests.append(
+            [hashlib.sha256(one.path.read_bytes()).hexdigest() for one in outcome.objects]
+        )
     assert digests[0] == digests[1]
 
 
-def test_another_job_makes_other_uids(read, found, model, job_of):
+def test_another_job_makes_other_uids(read, run_of, found, job_of):
     volume = read()
     job = job_of(volume)
-    one = results.make(volume, found(volume), model, job)
-    other = results.make(volume, found(volume), model, replace(job, job_id="another"))
+    one = results.make(run_of(volume, found(volume), job=job))
+    other = results.make(run_of(volume, found(volume), job=replace(job, job_id="another")))
     for first, second in zip(one.objects, other.objects, strict=True):
         assert first.sop_instance_uid != second.sop_instance_uid
 
@@ -157,10 +159,10 @@ def test_the_research_notice_is_in_words_in_every_object(made):
         assert "Research use only - not for diagnosis" in said
 
 
-def test_a_clinical_bundle_is_not_called_research(read, found, model, job_of, identity):
+def test_a_clinical_bundle_is_not_called_research(read, run_of, found, model, identity):
     volume = read()
     model.identity = replace(identity, intended_use="clinical")
-    outcome = results.make(volume, found(volume), model, job_of(volume))
+    outcome = results.make(run_of(volume, found(volume)))
     ds = from_bytes(by_kind(outcome)["SR"])
     assert ds.ContentQualification == "PRODUCT"
     assert "RESEARCH" not in ds.SeriesDescription
@@ -189,12 +191,10 @@ def test_the_report_measures_the_mask_and_points_at_its_segment(made):
     assert document.VerificationFlag == "UNVERIFIED"
 
 
-def test_nothing_found_means_no_seg_and_a_report_that_says_zero(
-    read, model, job_of, tool, tmp_path: Path
-):
+def test_nothing_found_means_no_seg_and_a_report_that_says_zero(read, run_of, tool, tmp_path: Path):
     volume = read()
     nothing = Findings(np.zeros(volume.voxels.shape, np.uint8), {"Magnetic resonance": 0.2})
-    outcome = results.make(volume, nothing, model, job_of(volume))
+    outcome = results.make(run_of(volume, nothing))
     assert isinstance(outcome, results.ResultSet)
     assert [one.kind for one in outcome.objects] == ["SR", "PREVIEW"]
     path = tmp_path / "sr.dcm"
@@ -207,42 +207,40 @@ def test_nothing_found_means_no_seg_and_a_report_that_says_zero(
     assert "Error" not in said.stdout + said.stderr
 
 
-def test_a_classification_alone_needs_no_mask(read, model, job_of):
+def test_a_classification_alone_needs_no_mask(read, run_of, model):
     volume = read()
     model.segments = ()
-    outcome = results.make(
-        volume, Findings(None, {"Magnetic resonance": 0.97}), model, job_of(volume)
-    )
+    outcome = results.make(run_of(volume, Findings(None, {"Magnetic resonance": 0.97})))
     assert isinstance(outcome, results.ResultSet)
     assert [one.kind for one in outcome.objects] == ["SR", "PREVIEW"]
 
 
-def test_a_report_names_the_one_it_supersedes(read, found, model, job_of, tool, tmp_path: Path):
+def test_a_report_names_the_one_it_supersedes(read, found, run_of, tool, tmp_path: Path):
     volume = read()
     before = Result("2.25.1", "1.2.840.10008.5.1.4.1.1.88.34", "2.25.2", "", "SR", "", "", 1)
     mask = replace(before, kind="SEG", sop_instance_uid="2.25.3")
-    outcome = results.make(volume, found(volume), model, job_of(volume), [mask, before])
+    outcome = results.make(run_of(volume, found(volume), predecessors=[mask, before]))
     assert isinstance(outcome, results.ResultSet)
     report = next(one for one in outcome.objects if one.kind == "SR")
     assert report.predecessor == "2.25.1"
-    ds = from_bytes(report.content)
+    ds = from_bytes(report.path.read_bytes())
     study = ds.PredecessorDocumentsSequence[0]
     assert study.StudyInstanceUID == volume.sources[0].StudyInstanceUID
     series = study.ReferencedSeriesSequence[0]
     assert series.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == "2.25.1"
     path = tmp_path / "sr.dcm"
-    path.write_bytes(report.content)
+    path.write_bytes(report.path.read_bytes())
     said = tool("dciodvfy", "-new", path)
     assert "Error" not in said.stdout + said.stderr
 
 
 def test_sloppy_uids_and_values_of_the_scanner_do_not_stop_a_result(
-    tmp_path: Path, requirement, found, model, job_of
+    tmp_path: Path, requirement, found, run_of
 ):
     sloppy = {"StudyInstanceUID": "1.2.003.4", "PatientBirthDate": "", "StudyID": "x" * 30}
     volume = read_volume(Scanner(attributes=sloppy).save(tmp_path, 8), requirement)
     assert isinstance(volume, Volume)
-    outcome = results.make(volume, found(volume), model, job_of(volume))
+    outcome = results.make(run_of(volume, found(volume)))
     assert isinstance(outcome, results.ResultSet), outcome
 
 
@@ -255,11 +253,11 @@ def test_packed_pixels_of_odd_length_end_with_a_zero_byte(made):
     assert ds.PixelData[-1] == 0
 
 
-def test_a_label_map_on_another_grid_is_a_mistake_of_the_node(read, segments, identity, job_of):
+def test_a_label_map_on_another_grid_is_a_mistake_of_the_node(read, run_of):
     volume = read()
     wrong = Findings(np.full((2, 3, 4), 3, np.uint8))
     with pytest.raises(ValueError, match="on a volume of"):
-        seg.build_seg(volume, wrong, segments, identity, job_of(volume))
+        seg.write_seg(run_of(volume, wrong))
 
 
 def test_the_preview_shows_three_planes_and_no_patient(made):
@@ -322,49 +320,43 @@ def test_upright_voxels_run_up_back_and_left(read, orientation):
         ),
     ],
 )
-def test_a_spoiled_seg_does_not_pass(read, found, segments, identity, job_of, spoil, complaint):
+def test_a_spoiled_seg_does_not_pass(read, found, run_of, spoil, complaint):
     volume = read()
-    findings, job = found(volume), job_of(volume)
-    mask = seg.build_seg(volume, findings, segments, identity, job)
-    report = sr.build_sr(volume, findings, sr.Content(segments, (), identity, mask), job)
-    read_mask, read_report = from_bytes(to_bytes(mask)), from_bytes(to_bytes(report))
-    assert validation.problems(read_mask, read_report, volume, findings, segments, job) == []
-    read_mask = from_bytes(to_bytes(mask))
-    spoil(read_mask)
-    problems = validation.problems(read_mask, read_report, volume, findings, segments, job)
+    run = run_of(volume, found(volume))
+    mask = seg.write_seg(run)
+    written = [mask, *sr.write_report(run, mask)]
+    assert validation.problems(run, written) == []
+    spoiled = from_bytes(mask.path.read_bytes())
+    spoil(spoiled)
+    mask.path.write_bytes(to_bytes(spoiled))
+    problems = validation.problems(run, written)
     assert any(complaint in problem for problem in problems), problems
     assert "SOMEBODY" not in "".join(problems)
 
 
-def test_a_report_that_tells_another_volume_does_not_pass(read, found, segments, identity, job_of):
+def test_a_report_that_tells_another_volume_does_not_pass(read, found, run_of):
     volume = read()
-    findings, job = found(volume), job_of(volume)
-    mask = seg.build_seg(volume, findings, segments, identity, job)
+    findings = found(volume)
+    run = run_of(volume, findings)
+    mask = seg.write_seg(run)
     other = Findings(np.roll(findings.labels, 1, axis=0) * (np.arange(56) % 2).astype(np.uint8))
-    report = sr.build_sr(volume, other, sr.Content(segments, (), identity, mask), job)
-    problems = validation.problems(
-        from_bytes(to_bytes(mask)), from_bytes(to_bytes(report)), volume, findings, segments, job
-    )
+    report = sr.write_report(run_of(volume, other), mask)
+    problems = validation.problems(run, [mask, *report])
     assert any("mL of Ellipsoid" in problem for problem in problems), problems
 
 
-def test_a_report_of_a_segment_without_its_seg_does_not_pass(
-    read, found, segments, identity, job_of
-):
+def test_a_report_of_a_segment_without_its_seg_does_not_pass(read, found, run_of):
     volume = read()
-    findings, job = found(volume), job_of(volume)
-    report = sr.build_sr(volume, findings, sr.Content(segments, (), identity, None), job)
-    problems = validation.problems(
-        None, from_bytes(to_bytes(report)), volume, findings, segments, job
-    )
+    run = run_of(volume, found(volume))
+    problems = validation.problems(run, sr.write_report(run, None))
     assert problems == ["the model found segments, but there is no SEG"]
 
 
-def test_a_result_that_fails_our_checks_is_not_handed_over(read, found, model, job_of):
+def test_a_result_that_fails_our_checks_is_not_handed_over(read, run_of, found):
     volume = read()
     shifted = volume.affine.copy()
     shifted[0, 3] += 1.0
     wrong = replace(volume, affine=shifted)
-    outcome = results.make(wrong, found(wrong), model, job_of(wrong))
-    assert isinstance(outcome, Refusal)
-    assert "Ellipsoid lies 1.00 mm away" in outcome.reason
+    outcome = results.make(run_of(wrong, found(wrong)))
+    assert isinstance(outcome, results.Withheld)
+    assert "Ellipsoid lies 1.00 mm away" in outcome.refusal.reason

@@ -7,10 +7,12 @@ from itertools import permutations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from node.dicom import lineage
 from node.dicom.findings import Findings, voxel_counts
 from node.dicom.reading import text_of
+from node.dicom.results import lineage
+from node.dicom.results.model_run import Made, ModelRun, digest
 from node.dicom.volume import Volume
+from node.rules import naming
 from node.rules.nouns import Classification, ModelIdentity, Segment
 
 PANEL = 360
@@ -24,6 +26,19 @@ _LETTERS = {
 """What is at the left, right, top and bottom of each plane: the patient faces the viewer."""
 _CT_WINDOW = (-160.0, 240.0)
 _WHITE, _GREY, _WARNING = (255, 255, 255), (170, 170, 170), (255, 200, 60)
+
+
+def write_picture(run: ModelRun) -> Made:
+    """Write the picture of a run as PNG.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    uid = naming.result_uid(run.job.job_id, "PREVIEW", "instance")
+    path = run.folder / f"{uid}.png"
+    model = run.model
+    path.write_bytes(draw(run.volume, run.findings, model.segments, model.classes, model.identity))
+    return Made("PREVIEW", uid, "", "", "", path, *digest(path))
 
 
 def draw(

@@ -1,7 +1,7 @@
 """Makes the Structured Report: volumes and findings as coded measurements, with who measured."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 from highdicom import sr
 from pydicom.dataset import Dataset
@@ -10,13 +10,11 @@ from pydicom.sr.coding import Code as SRCode
 from pydicom.uid import ExplicitVRLittleEndian
 
 from node import __version__
-from node.dicom import lineage
-from node.dicom.findings import Findings, voxel_counts
 from node.dicom.reading import text_of
-from node.dicom.seg import present_segments, tracking_uid
-from node.dicom.volume import Volume
-from node.rules.naming import derived_uid, result_uid
-from node.rules.nouns import Classification, Code, Job, ModelIdentity, Result, Segment
+from node.dicom.results import lineage
+from node.dicom.results.model_run import Made, ModelRun, write
+from node.rules.naming import derived_uid, result_uid, tracking_uid
+from node.rules.nouns import Code, Job, ModelIdentity, Result, Segment
 
 VOLUME = SRCode("118565006", "SCT", "Volume")
 MILLILITRE = SRCode("mL", "UCUM", "milliliter")
@@ -31,30 +29,23 @@ _PROCEDURES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What a report is about: the model's labels and classes, and its Segmentation if any."""
-
-    segments: Sequence[Segment]
-    classes: Sequence[Classification]
-    model: ModelIdentity
-    seg: Dataset | None = None
-
-
-def build_sr(
-    volume: Volume,
-    findings: Findings,
-    content: Content,
-    job: Job,
-    predecessors: Sequence[Result] = (),
-) -> Dataset:
-    """Make a Comprehensive 3D SR after TID 1500 (PS3.16), preliminary and unverified.
+def write_report(run: ModelRun, mask: Made | None) -> list[Made]:
+    """Write a Comprehensive 3D SR after TID 1500 (PS3.16), preliminary and unverified.
 
     One group for each segment with its volume in millilitres (TID 1411, referring to the SEG; TID
     1501 for a segment without a voxel), one for each classification with its probability (TID
-    1501). `predecessors` are the reports of the edition before.
+    1501). It names the reports of the edition before.
+
+    Args:
+        run: what the model found.
+        mask: the SEG that it refers to, if there is one.
+
+    Raises:
+        OSError: it cannot be written.
     """
-    groups = [*_volumes(volume, findings, content, job), *_classifications(findings, content, job)]
+    volume, model, job = run.volume, run.model.identity, run.job
+    before = [one for one in run.predecessors if one.kind == "SR"]
+    groups = [*_volumes(run, mask), *_classifications(run)]
     report = sr.MeasurementReport(
         observation_context=sr.ObservationContext(observer_device_context=_observer()),
         procedure_reported=_PROCEDURES.get(
@@ -65,29 +56,31 @@ def build_sr(
         imaging_measurements=groups,
     )
     made = sr.Comprehensive3DSR(
-        evidence=lineage.references(
-            [*volume.sources, *([content.seg] if content.seg is not None else [])]
-        ),
+        evidence=[
+            *lineage.references(volume.sources),
+            *([lineage.reference_to(mask, job)] if mask is not None else []),
+        ],
         content=report,
         series_instance_uid=result_uid(job.job_id, "SR", "series"),
-        series_number=lineage.series_number(content.model, "SR"),
+        series_number=lineage.series_number(model, "SR"),
         sop_instance_uid=result_uid(job.job_id, "SR", "instance"),
         instance_number=1,
         manufacturer=lineage.MAKER,
         manufacturer_model_name=lineage.MAKER,
-        software_versions=tuple(lineage.software_versions(content.model)),
+        software_versions=tuple(lineage.software_versions(model)),
         device_serial_number=lineage.SERIAL_NUMBER,
         is_complete=True,
         is_final=False,
         is_verified=False,
-        series_description=lineage.series_description(content.model),
+        series_description=lineage.series_description(model),
         transfer_syntax_uid=ExplicitVRLittleEndian,
         specific_character_set="ISO_IR 192",
     )
-    _name_predecessors(made, job, predecessors)
+    _name_predecessors(made, job, before)
     _date_content(made)
-    lineage.complete(made, volume, content.model, job)
-    return made
+    lineage.complete(made, volume.paths[0], model, job)
+    named = before[0].sop_instance_uid if before else None
+    return [replace(write("SR", made, run.folder), predecessor=named)]
 
 
 def _observer() -> sr.ObserverContext:
@@ -116,39 +109,39 @@ def _algorithm(model: ModelIdentity) -> sr.AlgorithmIdentification:
 
 
 def _volumes(
-    volume: Volume, findings: Findings, content: Content, job: Job
+    run: ModelRun, mask: Made | None
 ) -> Iterable[sr.MeasurementsAndQualitativeEvaluations]:
-    if findings.labels is None:
+    if run.findings.labels is None:
         return
-    present = present_segments(findings, content.segments)
-    counts = voxel_counts(findings.labels, max((x.label for x in content.segments), default=0))
-    for segment in content.segments:
+    present = run.present
+    for segment in run.model.segments:
         shared = {
             "tracking_identifier": sr.TrackingIdentifier(
-                uid=tracking_uid(job, segment.name), identifier=lineage.plain_ascii(segment.name)
+                uid=tracking_uid(run.job.job_id, segment.name),
+                identifier=lineage.plain_ascii(segment.name),
             ),
             "finding_type": _sr(segment.type),
             "finding_category": _sr(segment.category),
-            "algorithm_id": _algorithm(content.model),
+            "algorithm_id": _algorithm(run.model.identity),
             "finding_sites": _site(segment),
             "measurements": [
                 sr.Measurement(
                     name=VOLUME,
-                    value=round(int(counts[segment.label]) * volume.voxel_ml, 3),
+                    value=run.measured[segment.label].volume_ml,
                     unit=MILLILITRE,
                 )
             ],
         }
-        if content.seg is None or segment not in present:
+        if mask is None or segment not in present:
             yield sr.MeasurementsAndQualitativeEvaluations(**shared)
             continue
         yield sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
             referenced_segment=sr.ReferencedSegment(
-                sop_class_uid=str(content.seg.SOPClassUID),
-                sop_instance_uid=str(content.seg.SOPInstanceUID),
+                sop_class_uid=mask.sop_class_uid,
+                sop_instance_uid=mask.sop_instance_uid,
                 segment_number=present.index(segment) + 1,
                 source_series=sr.SourceSeriesForSegmentation(
-                    referenced_series_instance_uid=text_of(volume.sources[0], "SeriesInstanceUID")
+                    referenced_series_instance_uid=run.job.series_instance_uid
                 ),
             ),
             **shared,
@@ -162,19 +155,17 @@ def _site(segment: Segment) -> list[sr.FindingSite] | None:
     return [sr.FindingSite(_sr(segment.type), laterality=_sr(segment.laterality))]
 
 
-def _classifications(
-    findings: Findings, content: Content, job: Job
-) -> Iterable[sr.MeasurementsAndQualitativeEvaluations]:
-    for one in content.classes:
-        probability = findings.probabilities.get(one.name)
+def _classifications(run: ModelRun) -> Iterable[sr.MeasurementsAndQualitativeEvaluations]:
+    for one in run.model.classes:
+        probability = run.findings.probabilities.get(one.name)
         if probability is None:
             continue
         yield sr.MeasurementsAndQualitativeEvaluations(
             tracking_identifier=sr.TrackingIdentifier(
-                uid=tracking_uid(job, one.name), identifier=lineage.plain_ascii(one.name)
+                uid=tracking_uid(run.job.job_id, one.name), identifier=lineage.plain_ascii(one.name)
             ),
             finding_type=_sr(one.finding),
-            algorithm_id=_algorithm(content.model),
+            algorithm_id=_algorithm(run.model.identity),
             qualitative_evaluations=[
                 sr.QualitativeEvaluation(
                     name=_sr(one.finding),

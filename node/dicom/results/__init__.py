@@ -1,0 +1,88 @@
+"""All that one model run hands over, written to files and checked before anybody sees them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from node.dicom.findings import Findings
+from node.dicom.results import preview, seg, sr, validation
+from node.dicom.results.measuring import measure
+from node.dicom.results.model_run import Made, Model, ModelRun
+from node.dicom.volume import Volume
+from node.rules.failures import Fault, Refusal
+from node.rules.nouns import STANDARD_OUTPUTS, Job, Output, Result
+
+__all__ = ["Made", "Model", "ModelRun", "ResultSet", "Withheld", "begin", "make"]
+
+
+@dataclass(frozen=True, slots=True)
+class ResultSet:
+    """The results of one run, and what the ledger is told about them (no patient in it)."""
+
+    objects: tuple[Made, ...]
+    facts: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """Results that did not stand our own checks: kept for who looks into it, never sent."""
+
+    objects: tuple[Made, ...]
+    refusal: Refusal
+
+
+def begin(
+    volume: Volume,
+    findings: Findings,
+    model: Model,
+    job: Job,
+    folder: Path,
+    predecessors: Sequence[Result] = (),
+) -> ModelRun:
+    """Measure what a model found; see ModelRun for what is what."""
+    measured = measure(volume, findings, model.segments)
+    return ModelRun(volume, findings, model, job, folder, measured, predecessors)
+
+
+def make(run: ModelRun, wanted: frozenset[Output] = STANDARD_OUTPUTS) -> ResultSet | Withheld:
+    """Write the results of one run, and hold them against what they came from.
+
+    SEG and SR are made always, since everything else speaks of them; `wanted` says what else.
+
+    Raises:
+        OSError: a file cannot be written, or a source image not be read.
+    """
+    mask = seg.write_seg(run)
+    objects = [mask] if mask is not None else []
+    objects += sr.write_report(run, mask)
+    problems = validation.problems(run, objects)
+    if problems:
+        return Withheld(
+            tuple(objects),
+            Refusal(
+                f"a result did not stand our own checks: {'; '.join(problems)}",
+                Fault.NODE,
+                "Nothing was sent; report this with the output of `radnode show`",
+            ),
+        )
+    objects.append(preview.write_picture(run))
+    return ResultSet(tuple(objects), _facts(run))
+
+
+def _facts(run: ModelRun) -> dict[str, object]:
+    findings = run.findings
+    facts: dict[str, object] = {
+        "model": run.model.identity.name,
+        "version": run.model.identity.version,
+        "slices": int(run.volume.voxels.shape[0]),
+        "repairs": list(run.volume.repairs),
+        "steps": {step: round(seconds, 3) for step, seconds in findings.seconds.items()},
+        **findings.facts,
+    }
+    if findings.labels is not None:
+        facts["volumes_ml"] = {
+            one.name: run.measured[one.label].volume_ml for one in run.model.segments
+        }
+    if findings.probabilities:
+        facts["probabilities"] = {k: round(v, 4) for k, v in findings.probabilities.items()}
+    return facts

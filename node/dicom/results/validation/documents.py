@@ -1,0 +1,82 @@
+"""Looks at what every result must have: identity, lineage, type 1 attributes."""
+
+from collections.abc import Iterable, Iterator
+
+import pydicom
+from pydicom.dataset import Dataset
+
+from node.dicom.header import uid_problem
+from node.dicom.reading import text_of
+from node.dicom.results import lineage
+from node.dicom.results.model_run import Made, ModelRun
+from node.rules.naming import result_uid
+
+LARGE = 1 << 16
+"""Values above so many bytes stay in the file until they are asked for."""
+
+_SAME_BYTES = ("PatientID", "PatientName", "PatientBirthDate", "IssuerOfPatientID")
+_TYPE_1 = (
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "Modality",
+    "SeriesNumber",
+    "InstanceNumber",
+    "Manufacturer",
+    "ManufacturerModelName",
+    "DeviceSerialNumber",
+    "SoftwareVersions",
+    "ContentDate",
+    "ContentTime",
+    "ContentQualification",
+)
+
+
+def read(result: Made) -> Dataset:
+    """Read a result as a destination would."""
+    return pydicom.dcmread(result.path, defer_size=LARGE)
+
+
+def document_problems(result: Made, ds: Dataset, run: ModelRun) -> Iterator[str]:
+    """Say what is wrong with an object whatever its kind."""
+    source = lineage.read_source(run.volume.paths[0])
+    what = result.kind
+    yield from missing(what, ds, _TYPE_1)
+    yield from _lineage_problems(what, ds, source)
+    yield from _uid_problems(what, ds, run)
+
+
+def missing(what: str, ds: Dataset, keywords: Iterable[str]) -> Iterator[str]:
+    """Name the attributes among `keywords` that are absent or empty."""
+    for keyword in keywords:
+        if keyword not in ds or ds[keyword].is_empty:
+            yield f"the {what} has no {keyword}"
+
+
+def _lineage_problems(what: str, ds: Dataset, source: Dataset) -> Iterator[str]:
+    for keyword in _SAME_BYTES:  # the fact only: values are the patient's
+        if _bytes(ds, keyword) != _bytes(source, keyword):
+            yield f"the {what}'s {keyword} is not, byte for byte, the images'"
+    for keyword in ("StudyInstanceUID", "FrameOfReferenceUID"):
+        if keyword in ds and text_of(ds, keyword) != text_of(source, keyword):
+            yield f"the {what}'s {keyword} is not the images'"
+
+
+def _uid_problems(what: str, ds: Dataset, run: ModelRun) -> Iterator[str]:
+    for keyword, level in (("SOPInstanceUID", "instance"), ("SeriesInstanceUID", "series")):
+        if text_of(ds, keyword) != result_uid(run.job.job_id, what, level):
+            yield f"the {what}'s {keyword} is not the one derived from its job"
+    for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
+        if problem := uid_problem(text_of(ds, keyword)):
+            yield f"the {what}'s {keyword} {problem}"
+    if text_of(ds.file_meta, "MediaStorageSOPInstanceUID") != text_of(ds, "SOPInstanceUID"):
+        yield f"the {what}'s file meta information names another instance"
+
+
+def _bytes(ds: Dataset, keyword: str) -> bytes:
+    """Give a value as it lies in the file, without padding."""
+    if keyword not in ds:
+        return b""
+    value = ds.get_item(keyword).value or b""
+    return value.rstrip(b" \0") if isinstance(value, bytes) else str(value).encode()

@@ -6,13 +6,10 @@ So every image is held against every other one here, and in doubt the series is 
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
-
-import numpy as np
-from pydicom.dataset import Dataset
 
 from node.dicom import services
-from node.dicom.reading import number_of, numbers_of, text_of, values_of
+from node.dicom.scanning import Scan
+from node.dicom.splitting import ONE_VALUE, SPLITTERS, close
 from node.rules.failures import Refusal
 from node.rules.nouns import InputRequirement
 
@@ -22,64 +19,55 @@ SINGLE_FRAME = {
     "1.2.840.10008.5.1.4.1.1.128": "PT",
 }
 """SOP classes with one slice an instance, from which volumes can be built."""
+PICTURES = {
+    "1.2.840.10008.5.1.4.1.1.1": "CR",
+    "1.2.840.10008.5.1.4.1.1.1.1": "DX",
+    "1.2.840.10008.5.1.4.1.1.1.2": "MG",
+    "1.2.840.10008.5.1.4.1.1.6.1": "US",
+    "1.2.840.10008.5.1.4.1.1.6": "US",
+    "1.2.840.10008.5.1.4.1.1.20": "NM",
+}
+"""SOP classes whose single images are pictures with no place in the patient."""
+_FOR_PROCESSING = {
+    "1.2.840.10008.5.1.4.1.1.1.1.1": "DX",
+    "1.2.840.10008.5.1.4.1.1.1.2.1": "MG",
+}
 _MULTI_FRAME = frozenset(
-    f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("2.1", "2.2", "4.1", "4.3", "4.4", "130", "128.1")
+    f"1.2.840.10008.5.1.4.1.1.{end}"
+    for end in ("2.1", "2.2", "4.1", "4.3", "4.4", "130", "128.1", "3", "3.1")
 )
-_SPLITTERS = (
-    "EchoTime",
-    "EchoNumbers",
-    "TemporalPositionIdentifier",
-    "DiffusionBValue",
-    "InversionTime",
-    "TriggerTime",
-    "NominalPercentageOfCardiacPhase",
-    "AcquisitionNumber",
-    "AcquisitionTime",
-    "ConvolutionKernel",
-    "KVP",
-    "ImageType",
-)
-"""What tells several images at one place apart, most telling first."""
-_ONE_VALUE = ("EchoTime", "TemporalPositionIdentifier", "DiffusionBValue", "InversionTime")
-"""What must be the same throughout a volume even where no two images share a place."""
 
 
-class Held(Protocol):
-    """One image on its way into a volume: its header."""
+def not_one_series(images: Sequence[Scan], requirement: InputRequirement) -> Refusal | None:
+    """Say why images are not of one series of a kind that the model reads; None when they are."""
+    return _first(
+        lambda: not_one_patient(images),
+        lambda: _not_one_series(images),
+        lambda: _wrong_kind(images, requirement),
+        lambda: _unwanted(images, requirement),
+    )
 
-    @property
-    def header(self) -> Dataset:
-        """The data set without pixels."""
-        ...
 
-
-def not_one_volume(images: Sequence[Held], requirement: InputRequirement) -> Refusal | None:
-    """Say why images are not one volume of a kind that the model reads; None when they may be.
+def not_one_volume(images: Sequence[Scan]) -> Refusal | None:
+    """Say why images of one series are not one volume; None when they may be.
 
     Geometry along the stack is looked at elsewhere (`node.dicom.geometry`).
     """
-    headers = [image.header for image in images]
-    checks: tuple[Callable[[], Refusal | None], ...] = (
-        lambda: not_one_patient(images),
-        lambda: _not_one_series(headers),
-        lambda: _wrong_kind(headers),
-        lambda: _unwanted(headers, requirement),
-        lambda: _not_one_grid(headers),
-        lambda: _not_one_acquisition(headers),
+    return _first(
+        lambda: _without_frame(images),
+        lambda: _not_one_grid(images),
+        lambda: _not_grey(images),
+        lambda: _not_one_acquisition(images),
     )
-    for check in checks:
-        refusal = check()
-        if refusal is not None:
-            return refusal
-    return None
 
 
-def not_one_patient(images: Sequence[Held]) -> Refusal | None:
+def _first(*checks: Callable[[], Refusal | None]) -> Refusal | None:
+    return next((refusal for check in checks if (refusal := check()) is not None), None)
+
+
+def not_one_patient(images: Sequence[Scan]) -> Refusal | None:
     """Refuse images that bear several patients' identifiers (the worst that can happen here)."""
-    patients = {
-        (text_of(image.header, "PatientID"), text_of(image.header, "IssuerOfPatientID"))
-        for image in images
-    }
+    patients = {(one.written("PatientID"), one.written("IssuerOfPatientID")) for one in images}
     if len(patients) == 1:
         return None
     return Refusal(
@@ -88,15 +76,20 @@ def not_one_patient(images: Sequence[Held]) -> Refusal | None:
     )
 
 
-def is_localizer(header: Dataset) -> bool:
+def is_localizer(image: Scan) -> bool:
     """Whether the image is a localizer (PS3.3 C.8.2.1.1.1), to be set aside."""
-    return "LOCALIZER" in values_of(header, "ImageType")
+    return "LOCALIZER" in image.values("ImageType")
 
 
-def crowded(headers: Sequence[Dataset], places: int) -> Refusal:
+def is_picture(image: Scan) -> bool:
+    """Whether the image is a picture of its own, such as a chest film, and no slice."""
+    return image.text("SOPClassUID") in PICTURES
+
+
+def crowded(images: Sequence[Scan], places: int) -> Refusal:
     """Refuse a series with different images at the same place; name what tells them apart."""
-    for keyword in _SPLITTERS:
-        kinds = len(_kinds(headers, keyword))
+    for keyword in SPLITTERS:
+        kinds = len(_kinds(images, keyword))
         if kinds > 1:
             why = f"{keyword} has {kinds} values"
             break
@@ -104,48 +97,52 @@ def crowded(headers: Sequence[Dataset], places: int) -> Refusal:
         why = "nothing in the headers tells them apart"
     return Refusal(
         f"at {places} position{'s' if places > 1 else ''} there are different images: {why}",
-        advice="Have each echo, phase or reconstruction sent as a series of its own",
+        advice="Have each echo, phase or reconstruction sent as a series of its own, "
+        "or say in the bundle which is to be taken",
     )
 
 
-def _kinds(headers: Sequence[Dataset], keyword: str) -> set[str]:
-    return {text_of(header, keyword) for header in headers}
+def _kinds(images: Sequence[Scan], keyword: str) -> set[str]:
+    written = {image.written_whole(keyword): image for image in images}
+    return {image.text(keyword) for image in written.values()}
 
 
-def _not_one_series(headers: Sequence[Dataset]) -> Refusal | None:
+def _not_one_series(images: Sequence[Scan]) -> Refusal | None:
     for keyword, what in (
         ("StudyInstanceUID", "studies"),
         ("SeriesInstanceUID", "series"),
         ("FrameOfReferenceUID", "frames of reference"),
     ):
-        count = len(_kinds(headers, keyword))
+        count = len(_kinds(images, keyword))
         if count > 1:
             return Refusal(f"the images belong to {count} {what}", advice="Give one series")
-    if not text_of(headers[0], "FrameOfReferenceUID"):
-        return Refusal(
-            "the images have no FrameOfReferenceUID, so a result could not be laid over them",
-            advice="Have the series sent by a system that fills it",
-        )
     return None
 
 
-def _wrong_kind(headers: Sequence[Dataset]) -> Refusal | None:
-    kinds = _kinds(headers, "SOPClassUID")
+def _without_frame(images: Sequence[Scan]) -> Refusal | None:
+    if images[0].text("FrameOfReferenceUID"):
+        return None
+    return Refusal(
+        "the images have no FrameOfReferenceUID, so a result could not be laid over them",
+        advice="Have the series sent by a system that fills it",
+    )
+
+
+def _wrong_kind(images: Sequence[Scan], requirement: InputRequirement) -> Refusal | None:
+    kinds = _kinds(images, "SOPClassUID")
     if len(kinds) > 1:
         return Refusal(f"the images are of {len(kinds)} SOP classes", advice="Give one series")
     kind = kinds.pop()
-    frames = max((number_of(header, "NumberOfFrames") or 1) for header in headers)
-    if kind in _MULTI_FRAME or frames > 1:
+    if kind in _MULTI_FRAME or any(image.whole("NumberOfFrames", 1) > 1 for image in images):
         return Refusal(
             f"{services.name(kind)} with many frames in one object cannot be read yet",
             advice="Have the scanner or the PACS send classic single-frame images",
         )
+    if kind in PICTURES:
+        return _not_wanted_as_picture(kind, requirement)
     if kind not in SINGLE_FRAME:
-        return Refusal(
-            f"{services.name(kind)} is no kind of image that volumes are built from",
-            advice="Route only CT, MR and PET series to this model",
-        )
-    if any("MOSAIC" in values_of(header, "ImageType") for header in headers):
+        return _no_image(kind)
+    if any("MOSAIC" in image.values("ImageType") for image in images):
         return Refusal(
             "the images are mosaics: many slices tiled into one",
             advice="Have the scanner send the slices one by one",
@@ -153,13 +150,35 @@ def _wrong_kind(headers: Sequence[Dataset]) -> Refusal | None:
     return None
 
 
-def _unwanted(headers: Sequence[Dataset], requirement: InputRequirement) -> Refusal | None:
+def _no_image(kind: str) -> Refusal:
+    if kind in _FOR_PROCESSING:
+        return Refusal(
+            f"{services.name(kind)} is raw, not as it is shown",
+            advice="Have the images for presentation sent",
+        )
+    return Refusal(
+        f"{services.name(kind)} is no kind of image that volumes are built from",
+        advice="Route only CT, MR, PET and projection images to models",
+    )
+
+
+def _not_wanted_as_picture(kind: str, requirement: InputRequirement) -> Refusal | None:
+    if requirement.minimum_slices <= 1:
+        return None
+    return Refusal(
+        f"{services.name(kind)} is a single picture; "
+        f"the model needs at least {requirement.minimum_slices} slices",
+        advice="Route only CT, MR and PET series to this model",
+    )
+
+
+def _unwanted(images: Sequence[Scan], requirement: InputRequirement) -> Refusal | None:
     for keyword, accepted in (
         ("Modality", requirement.modalities),
         ("BodyPartExamined", requirement.body_parts),
     ):
         wanted = {value.upper() for value in accepted}
-        found = {value.upper() for value in _kinds(headers, keyword)}
+        found = {value.upper() for value in _kinds(images, keyword)}
         if wanted and not found <= wanted:
             said = ", ".join(sorted(value or "absent" for value in found))
             want = ", ".join(sorted(value or "absent" for value in wanted))
@@ -170,48 +189,54 @@ def _unwanted(headers: Sequence[Dataset], requirement: InputRequirement) -> Refu
     return None
 
 
-def _not_one_grid(headers: Sequence[Dataset]) -> Refusal | None:
-    for keyword in (
-        "Rows",
-        "Columns",
-        "BitsAllocated",
-        "PixelRepresentation",
-        "SamplesPerPixel",
-        "PhotometricInterpretation",
-    ):
-        kinds = _kinds(headers, keyword)
+_GRID = (
+    "Rows",
+    "Columns",
+    "BitsAllocated",
+    "PixelRepresentation",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+)
+
+
+def _not_one_grid(images: Sequence[Scan]) -> Refusal | None:
+    for keyword in _GRID:
+        kinds = _kinds(images, keyword)
         if len(kinds) > 1:
             said = ", ".join(sorted(kinds))
             return Refusal(f"{keyword} differs between the slices ({said})", advice=_AS_ONE)
-    photometric = text_of(headers[0], "PhotometricInterpretation")
-    if photometric != "MONOCHROME2":
-        return Refusal(f"the images are {photometric or 'of no known colour'}, not MONOCHROME2")
-    if any("ModalityLUTSequence" in header for header in headers):
-        return Refusal("the pixel values go through a modality lookup table, which is not read yet")
-    spacings = [numbers_of(header, "PixelSpacing", 2) for header in headers]
-    known = np.array([spacing for spacing in spacings if spacing is not None])
-    if len(known) and np.any(np.ptp(known, axis=0) > 1e-3 * known[0]):
-        return Refusal("PixelSpacing differs between the slices", advice=_AS_ONE)
+    written = {image.written("PixelSpacing"): image for image in images}
+    spacings = [image.numbers("PixelSpacing") for image in written.values()]
+    known = [spacing for spacing in spacings if spacing is not None and len(spacing) == 2]
+    for axis in zip(*known, strict=True):
+        if max(axis) - min(axis) > 1e-3 * axis[0]:
+            return Refusal("PixelSpacing differs between the slices", advice=_AS_ONE)
     return None
 
 
 _AS_ONE = "Have the series reconstructed with one matrix and field of view"
 
 
-def _not_one_acquisition(headers: Sequence[Dataset]) -> Refusal | None:
-    for keyword in _ONE_VALUE:
-        numbers = [number_of(header, keyword) for header in headers]
-        known = [number for number in numbers if number is not None]
-        if not known or (len(known) == len(numbers) and _close(known)):
+def _not_grey(images: Sequence[Scan]) -> Refusal | None:
+    photometric = images[0].text("PhotometricInterpretation")
+    if photometric in ("MONOCHROME1", "MONOCHROME2"):
+        return None
+    return Refusal(f"the images are {photometric or 'of no known colour'}, not MONOCHROME2")
+
+
+def _not_one_acquisition(images: Sequence[Scan]) -> Refusal | None:
+    for keyword in ONE_VALUE:
+        written = {image.written_whole(keyword): image for image in images}
+        if len(written) == 1:
             continue
-        kinds = len(_kinds(headers, keyword))
+        numbers = [image.number(keyword) for image in written.values()]
+        known = [number for number in numbers if number is not None]
+        if not known or (len(known) == len(numbers) and close(known)):
+            continue
+        kinds = len(_kinds(images, keyword))
         return Refusal(
             f"the series holds several acquisitions: {keyword} has {kinds} values",
-            advice="Have each echo, phase or b-value sent as a series of its own",
+            advice="Have each echo, phase or b-value sent as a series of its own, "
+            "or say in the bundle which is to be taken",
         )
     return None
-
-
-def _close(numbers: Sequence[float]) -> bool:
-    """Scanners compute echo and inversion times anew for each slice: a part in a hundred is one."""
-    return max(numbers) - min(numbers) <= 0.01 * max(abs(number) for number in numbers)

@@ -9,8 +9,6 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
-from node.dicom.geometry import Plane
-
 UNREADABLE = (
     *(ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError),
     *(RuntimeError, EOFError, struct.error, zlib.error, InvalidDicomError, BytesLengthException),
@@ -62,51 +60,3 @@ def number_of(header: Dataset, keyword: str) -> float | None:
     """Give one finite number, or None."""
     numbers = numbers_of(header, keyword, 1)
     return None if numbers is None else float(numbers[0])
-
-
-def plane_of(header: Dataset) -> Plane | str:
-    """Give where a slice lies, or say which attribute is missing or no number (PS3.3 C.7.6.2)."""
-    wanted = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6, "PixelSpacing": 2}
-    found = {}
-    for keyword, count in wanted.items():
-        numbers = numbers_of(header, keyword, count)
-        if numbers is None:
-            return f"{keyword} is missing, or is not {count} numbers"
-        found[keyword] = numbers
-    spacing = found["PixelSpacing"]
-    if np.any(spacing <= 0):
-        return "PixelSpacing is not positive"
-    cosines = found["ImageOrientationPatient"]
-    return Plane(
-        found["ImagePositionPatient"],
-        cosines[:3],
-        cosines[3:],
-        float(spacing[0]),
-        float(spacing[1]),
-    )
-
-
-def padding_of(header: Dataset) -> tuple[int, int] | None:
-    """Give the stored values, lowest and highest, that are padding and no measurement.
-
-    PixelPaddingValue and PixelPaddingRangeLimit (PS3.3 C.7.5.1.1.2) are signed or not as the
-    pixels are, whatever their own value representation says.
-    """
-    one = _stored_value(header, "PixelPaddingValue")
-    if one is None:
-        return None
-    other = _stored_value(header, "PixelPaddingRangeLimit")
-    other = one if other is None else other
-    return min(one, other), max(one, other)
-
-
-def _stored_value(header: Dataset, keyword: str) -> int | None:
-    value = value_of(header, keyword)
-    if isinstance(value, bytes):  # implicit VR: "US or SS", not yet decided
-        value = int.from_bytes(value[:2], "little") if value else None
-    if not isinstance(value, int):
-        return None
-    signed = value_of(header, "PixelRepresentation") == 1
-    bits = int(number_of(header, "BitsAllocated") or 16)
-    value %= 1 << bits
-    return value - (1 << bits) if signed and value >= 1 << (bits - 1) else value

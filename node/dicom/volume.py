@@ -1,23 +1,31 @@
-"""Builds a volume from the images of a series, or says in words why it cannot be built."""
+"""Builds a volume from the images of a series, or says in words why it cannot be built.
+
+Theory of operation. `scanning` reads each header once, `gate` and `geometry` decide from the
+headers alone whether the images are one volume, and only then are pixels decoded, each slice
+straight to its place in the block (`pixels`, `voxels`). `growing` does the same while the images
+are still coming in. Whatever is set right on the way is said in `Volume.repairs`.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
-import pydicom
 from pydicom.dataset import Dataset
-from pydicom.pixels.utils import pixel_array
 
-from node.dicom import gate, geometry
-from node.dicom.geometry import Plane, Stack
-from node.dicom.reading import UNREADABLE, number_of, padding_of, plane_of, text_of
+from node.dicom import gate, geometry, pictures, pixels, scanning, splitting
+from node.dicom.geometry import Allowances, Planes, Stack
+from node.dicom.metadata import Metadata, metadata_of
+from node.dicom.pixels import UndecodableError
+from node.dicom.scanning import Headers, Scan
+from node.dicom.voxels import AIR_HU, Block
 from node.rules.failures import Refusal
 from node.rules.nouns import InputRequirement
 
-AIR_HU = -1024
-"""What padding around a CT image becomes."""
-_INT16 = np.iinfo(np.int16)
+__all__ = ["AIR_HU", "FromFiles", "Volume", "read_volume", "volume_of"]
+
+VOXELS_AT_MOST = 1 << 31
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,14 +37,22 @@ class Volume:
     millimetres; `spacing_mm` goes with [slices, rows, columns]. `sources` are the headers without
     pixels and `paths` their files, in slice order. `repairs` says in plain words what was set
     right on the way.
+
+    A picture (CR, DX, MG, US, NM) is a volume of one slice that is not `placed`: its affine has
+    the right scale, but no place in the patient. CR, DX, MG and US are as they are displayed, in
+    float32 from 0 (black) to 1 (white). `filled` are slices that no image shows: they lie between
+    those of their neighbours, and their source is the neighbour before them.
     """
 
     voxels: np.ndarray
     affine: np.ndarray
     spacing_mm: tuple[float, float, float]
-    sources: tuple[Dataset, ...]
+    sources: Sequence[Dataset]
     paths: tuple[Path, ...]
     repairs: tuple[str, ...] = ()
+    metadata: Metadata = field(default_factory=Metadata)
+    filled: tuple[int, ...] = ()
+    placed: bool = True
 
     @property
     def voxel_ml(self) -> float:
@@ -44,11 +60,37 @@ class Volume:
         return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Slice:
-    path: Path
-    header: Dataset
-    plane: Plane | None = None
+class Supply(Protocol):
+    """Where decoded slices come from."""
+
+    def block(self, images: Sequence[Scan]) -> tuple[Block, list[int]] | Refusal:
+        """Give a block that holds the images, and in which slot each of them is."""
+        ...
+
+
+class FromFiles:
+    """Slices decoded from their files, in slice order, into a block that is just large enough."""
+
+    def block(self, images: Sequence[Scan]) -> tuple[Block, list[int]] | Refusal:
+        """Decode the images.
+
+        Raises:
+            OSError: a file cannot be read.
+        """
+        number = 0
+        try:
+            for number, image in enumerate(images):  # noqa: B007 - before memory is taken
+                pixels.look(image)
+            block = Block(len(images), pixels.shape_of(images[0]))
+            for number, image in enumerate(images):
+                block.put(number, image)
+        except UndecodableError:
+            syntax = scanning.syntax_name(images[number])
+            return Refusal(
+                f"the pixels of slice {number + 1} of {len(images)} cannot be decoded ({syntax})",
+                advice="Have the series sent uncompressed",
+            )
+        return block, list(range(len(images)))
 
 
 def read_volume(paths: Sequence[Path], requirement: InputRequirement) -> Volume | Refusal:
@@ -59,128 +101,166 @@ def read_volume(paths: Sequence[Path], requirement: InputRequirement) -> Volume 
     Raises:
         OSError: a file cannot be read.
     """
-    if not paths:
+    images = [scanning.scan(path) for path in sorted(paths)]
+    return volume_of(images, requirement, FromFiles())
+
+
+def volume_of(
+    images: Sequence[Scan | None], requirement: InputRequirement, supply: Supply
+) -> Volume | Refusal:
+    """Make a volume of images that were scanned; None stands for one that is no image.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    if not images:
         return Refusal("there are no images")
-    slices = _read_headers(paths)
-    if isinstance(slices, Refusal):
-        return slices
-    kept = [one for one in slices if not gate.is_localizer(one.header)] or slices
-    refusal = gate.not_one_patient(slices) or gate.not_one_volume(kept, requirement)
+    known = [image for image in images if image is not None]
+    if len(known) < len(images):
+        return Refusal(
+            f"one of the {len(images)} files is not a readable DICOM image",
+            advice="Have the series sent again",
+        )
+    without = sum(image.pixels is None for image in known)
+    if 0 < without < len(known):
+        return Refusal(
+            f"{without} of the {len(known)} files {'has' if without == 1 else 'have'} no pixels",
+            advice="Have the series sent again",
+        )
+    kept = [image for image in known if not gate.is_localizer(image)] or known
+    refusal = gate.not_one_patient(known) or gate.not_one_series(kept, requirement)
     if refusal is not None:
         return refusal
-    aside = len(slices) - len(kept)
+    aside = len(known) - len(kept)
     repairs = [f"{aside} localizer image{'s' if aside > 1 else ''} set aside"] if aside else []
-    return _assemble(kept, requirement, repairs)
+    if gate.is_picture(kept[0]):
+        return _picture(kept, requirement, repairs)
+    chosen, said = splitting.pick(kept, requirement.choose)
+    repairs += [said] if said else []
+    return gate.not_one_volume(chosen) or _assemble(chosen, requirement, supply, repairs)
 
 
-def _read_headers(paths: Sequence[Path]) -> list[_Slice] | Refusal:
-    slices = []
-    for path in sorted(paths):
-        try:
-            header = pydicom.dcmread(path, stop_before_pixels=True)
-        except UNREADABLE:
-            return Refusal(
-                f"one of the {len(paths)} files is not a readable DICOM image",
-                advice="Have the series sent again",
-            )
-        slices.append(_Slice(path, header))
-    return slices
+def _picture(
+    images: Sequence[Scan], requirement: InputRequirement, repairs: list[str]
+) -> Volume | Refusal:
+    picture = pictures.read(images, requirement.choose)
+    if isinstance(picture, Refusal):
+        return picture
+    refusal = _out_of_range((picture.spacing_mm[1], *picture.spacing_mm[1:]), requirement)
+    if refusal is not None and picture.measured:
+        return refusal
+    rows, columns = picture.spacing_mm[1:]
+    affine = np.array([[0, 0, columns, 0], [0, rows, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1.0]])
+    return Volume(
+        picture.shown[np.newaxis],
+        affine,
+        picture.spacing_mm,
+        Headers([picture.image]),
+        (picture.image.path,),
+        (*repairs, *picture.repairs),
+        metadata_of(picture.image.dataset()),
+        placed=False,
+    )
 
 
 def _assemble(
-    slices: Sequence[_Slice], requirement: InputRequirement, repairs: list[str]
+    images: Sequence[Scan], requirement: InputRequirement, supply: Supply, repairs: list[str]
 ) -> Volume | Refusal:
-    placed = _placed(slices)
-    if isinstance(placed, Refusal):
-        return placed
-    distinct = _without_repeats(placed, repairs)
-    if isinstance(distinct, Refusal):
-        return distinct
-    if len(distinct) < requirement.minimum_slices:
+    planes = planes_of(images)
+    if isinstance(planes, str):
+        return Refusal(f"the place of a slice is not known: {planes}", advice=_RESEND)
+    problem = geometry.orientation_problem(planes)
+    if problem:
+        return Refusal(problem, advice="Have each orientation sent as a series of its own")
+    kept = _without_repeats(images, planes)
+    if isinstance(kept, Refusal):
+        return kept
+    repeats = len(images) - len(kept)
+    if repeats:
+        repairs.append(f"{repeats} repeated image{'s' if repeats > 1 else ''} left out")
+    if len(kept) < requirement.minimum_slices:
         return Refusal(
-            f"the series has {len(distinct)} slices; "
+            f"the series has {len(kept)} slices; "
             f"the model needs at least {requirement.minimum_slices}",
             advice="Have the whole series sent",
         )
-    stack = geometry.stack([_plane(one) for one in distinct], _thickness(distinct[0].header))
+    distinct = [images[index] for index in kept]
+    allowed = Allowances(requirement.missing_slices, requirement.tilted)
+    stack = geometry.stack(planes.at(kept), _thickness(distinct[0]), allowed)
     if isinstance(stack, Refusal):
         return stack
-    refusal = _out_of_range(stack, requirement)
-    if refusal is not None:
-        return refusal
-    return _filled([distinct[index] for index in stack.order], stack, repairs)
+    refusal = _out_of_range(stack.spacing_mm, requirement) or _too_large(stack, distinct[0])
+    return refusal or _filled(distinct, stack, supply, repairs)
 
 
-def _plane(one: _Slice) -> Plane:
-    assert one.plane is not None  # noqa: S101 - placed slices only
-    return one.plane
+def planes_of(images: Sequence[Scan]) -> Planes | str:
+    """Give where slices lie, or say which attribute is missing or no number (PS3.3 C.7.6.2)."""
+    found = []
+    for keyword, count in (
+        ("ImagePositionPatient", 3),
+        ("ImageOrientationPatient", 6),
+        ("PixelSpacing", 2),
+    ):
+        numbers = [image.numbers(keyword) for image in images]
+        if any(one is None or len(one) != count for one in numbers):
+            return f"{keyword} is missing, or is not {count} numbers"
+        found.append(np.array(numbers, np.float64))
+    positions, cosines, spacings = found
+    if np.any(spacings <= 0):
+        return "PixelSpacing is not positive"
+    return Planes(positions, cosines[:, :3], cosines[:, 3:], spacings)
 
 
-def _thickness(header: Dataset) -> float:
+def _thickness(image: Scan) -> float:
     """Give a slice's extent along its normal in mm, for a volume of one slice."""
-    found = number_of(header, "SpacingBetweenSlices") or number_of(header, "SliceThickness")
+    found = image.number("SpacingBetweenSlices") or image.number("SliceThickness")
     return abs(found) if found else 1.0
-
-
-def _placed(slices: Sequence[_Slice]) -> list[_Slice] | Refusal:
-    """Find out where each slice lies; all must have a place, and be parallel."""
-    placed = []
-    for one in slices:
-        plane = plane_of(one.header)
-        if isinstance(plane, str):
-            return Refusal(f"the place of a slice is not known: {plane}", advice=_RESEND)
-        placed.append(replace(one, plane=plane))
-    problem = geometry.orientation_problem([_plane(one) for one in placed])
-    if problem:
-        return Refusal(problem, advice="Have each orientation sent as a series of its own")
-    return placed
 
 
 _RESEND = "Have the series sent by a system that keeps image positions"
 
 
-def _without_repeats(slices: Sequence[_Slice], repairs: list[str]) -> list[_Slice] | Refusal:
+def _without_repeats(images: Sequence[Scan], planes: Planes) -> list[int] | Refusal:
     """Keep one of images that are the same at the same place; refuse different ones there."""
-    distances = geometry.along_normal([_plane(one) for one in slices])
-    by_place = sorted(range(len(slices)), key=lambda i: (distances[i], _uid(slices[i])))
-    kept: list[_Slice] = []
-    crowded: list[_Slice] = []
+    distances = geometry.along_normal(planes)
+    order = sorted(range(len(images)), key=lambda i: (distances[i], _uid(images[i])))
+    kept: list[int] = []
+    crowded: list[int] = []
     last = -np.inf
-    for index in by_place:
-        one = slices[index]
+    for index in order:
         if distances[index] - last >= geometry.SPACING_TOLERANCE_MM:
-            kept.append(one)
+            kept.append(index)
             last = distances[index]
-        elif not _same_image(kept[-1], one):
-            crowded += [kept[-1], one]
+        elif not _same_image(images, planes, kept[-1], index):
+            crowded += [kept[-1], index]
     if crowded:
-        places = len({id(one) for one in crowded[::2]})
-        return gate.crowded([one.header for one in crowded], places)
-    if len({_uid(one) for one in kept}) < len(kept):
+        return gate.crowded([images[index] for index in crowded], len(set(crowded[::2])))
+    if len({_uid(images[index]) for index in kept}) < len(kept):
         return Refusal("images at different places bear the same SOPInstanceUID", advice=_RESEND)
-    repeats = len(slices) - len(kept)
-    if repeats:
-        repairs.append(f"{repeats} repeated image{'s' if repeats > 1 else ''} left out")
     return kept
 
 
-def _uid(one: _Slice) -> str:
-    return text_of(one.header, "SOPInstanceUID")
+def _uid(image: Scan) -> str:
+    return image.text("SOPInstanceUID")
 
 
-def _same_image(one: _Slice, other: _Slice) -> bool:
-    first, second = _stored(one.path), _stored(other.path)
-    if first is None or second is None:
+def _same_image(images: Sequence[Scan], planes: Planes, one: int, other: int) -> bool:
+    apart = np.abs(planes.positions[one] - planes.positions[other]).max()
+    if apart >= geometry.SPACING_TOLERANCE_MM:
         return False
-    same_place = np.abs(_plane(one).position - _plane(other).position).max()
-    return bool(same_place < geometry.SPACING_TOLERANCE_MM) and np.array_equal(first, second)
+    try:
+        return np.array_equal(pixels.stored(images[one]), pixels.stored(images[other]))
+    except UndecodableError:
+        return False
 
 
-def _out_of_range(stack: Stack, requirement: InputRequirement) -> Refusal | None:
+def _out_of_range(
+    spacings: tuple[float, float, float], requirement: InputRequirement
+) -> Refusal | None:
     low, high = requirement.spacing_mm
-    if all(low <= spacing <= high for spacing in stack.spacing_mm):
+    if all(low <= spacing <= high for spacing in spacings):
         return None
-    said = " x ".join(f"{spacing:.2f}" for spacing in stack.spacing_mm)
+    said = " x ".join(f"{spacing:.2f}" for spacing in spacings)
     return Refusal(
         f"voxels are {said} mm (slices, rows, columns); "
         f"the model reads {low:g} to {high:g} mm along each axis",
@@ -188,72 +268,47 @@ def _out_of_range(stack: Stack, requirement: InputRequirement) -> Refusal | None
     )
 
 
-def _stored(path: Path) -> np.ndarray | None:
-    """Give the pixels as stored, rows x columns; None when they cannot be decoded."""
-    try:
-        pixels = pixel_array(pydicom.dcmread(path), raw=True)
-    except UNREADABLE:
+def _too_large(stack: Stack, image: Scan) -> Refusal | None:
+    voxels = len(stack.order) * image.whole("Rows", 0) * image.whole("Columns", 0)
+    if voxels <= VOXELS_AT_MOST:
         return None
-    return pixels if pixels.ndim == 2 else None
+    return Refusal(f"the volume would have {voxels / 1e9:.0f} thousand million voxels")
 
 
-def _filled(slices: Sequence[_Slice], stack: Stack, repairs: list[str]) -> Volume | Refusal:
-    stored = []
-    for number, one in enumerate(slices, 1):
-        pixels = _stored(one.path)
-        if pixels is None:
-            syntax = one.header.file_meta.get("TransferSyntaxUID", "")
-            return Refusal(
-                f"the pixels of slice {number} of {len(slices)} cannot be decoded "
-                f"({getattr(syntax, 'name', syntax) or 'no transfer syntax'})",
-                advice="Have the series sent uncompressed",
-            )
-        stored.append(pixels)
-    headers = [one.header for one in slices]
-    voxels = _rescaled(stored, headers)
-    repairs += _fill_padding(voxels, stored, headers)
+def _filled(
+    images: Sequence[Scan], stack: Stack, supply: Supply, repairs: list[str]
+) -> Volume | Refusal:
+    ordered = [images[index] for index in stack.order if index is not None]
+    found = supply.block(ordered)
+    if isinstance(found, Refusal):
+        return found
+    block, slots = found
+    coming = iter(slots)
+    wanted = [None if index is None else next(coming) for index in stack.order]
+    gaps = tuple(place for place, slot in enumerate(wanted) if slot is None)
+    repairs += block.repairs(slots)
+    if gaps:
+        said = "s were" if len(gaps) > 1 else " was"
+        repairs.append(f"{len(gaps)} missing slice{said} filled from the neighbours")
+    if stack.tilt_degrees:
+        repairs.append(f"the stack leans by {stack.tilt_degrees:.1f} degrees: planes kept as taken")
+    sources = _with_stand_ins(ordered, stack, gaps)
     return Volume(
-        voxels,
+        block.gathered(wanted),
         stack.affine,
         stack.spacing_mm,
-        tuple(headers),
-        tuple(one.path for one in slices),
+        Headers(sources),
+        tuple(image.path for image in sources),
         tuple(repairs),
+        metadata_of(ordered[0].dataset()),
+        filled=gaps,
     )
 
 
-def _rescaled(stored: Sequence[np.ndarray], headers: Sequence[Dataset]) -> np.ndarray:
-    """Apply each slice's own slope and intercept (PS3.3 C.11.1.1.2)."""
-    lines = [_line(header) for header in headers]
-    whole = all(slope == 1 and intercept == int(intercept) for slope, intercept in lines)
-    fits = whole and all(
-        _INT16.min <= int(pixels.min()) + intercept and int(pixels.max()) + intercept <= _INT16.max
-        for pixels, (_, intercept) in zip(stored, lines, strict=True)
-    )
-    voxels = np.empty((len(stored), *stored[0].shape), np.int16 if fits else np.float32)
-    for index, (pixels, (slope, intercept)) in enumerate(zip(stored, lines, strict=True)):
-        if fits:
-            voxels[index] = pixels.astype(np.int32) + int(intercept)
-        else:
-            voxels[index] = pixels.astype(np.float32) * np.float32(slope) + np.float32(intercept)
-    return voxels
-
-
-def _line(header: Dataset) -> tuple[float, float]:
-    slope = number_of(header, "RescaleSlope")
-    return (slope or 1.0), (number_of(header, "RescaleIntercept") or 0.0)
-
-
-def _fill_padding(
-    voxels: np.ndarray, stored: Sequence[np.ndarray], headers: Sequence[Dataset]
-) -> list[str]:
-    """Make padding around CT images air: it is no measurement, and resampling would smear it."""
-    count = 0
-    for index, (pixels, header) in enumerate(zip(stored, headers, strict=True)):
-        padding = padding_of(header)
-        if padding is None or text_of(header, "Modality") != "CT":
-            continue
-        padded = (pixels >= padding[0]) & (pixels <= padding[1])
-        voxels[index][padded] = AIR_HU
-        count += int(padded.sum())
-    return [f"{count} voxels of padding set to {AIR_HU} HU"] if count else []
+def _with_stand_ins(ordered: list[Scan], stack: Stack, gaps: tuple[int, ...]) -> list[Scan]:
+    """Have a filled slice bear the header of the image before it, but its own place."""
+    sources = list(ordered)
+    for place in gaps:
+        position = (stack.affine @ [place, 0, 0, 1])[:3]
+        sources.insert(place, sources[place - 1].moved(position))
+    return sources

@@ -272,6 +272,17 @@ class Classification:
     threshold: float = 0.5
 
 
+class Choose(StrEnum):
+    """Which volume of a series with several echoes, phases, b-values or directions a model reads.
+
+    FIRST and LAST go by what sets them apart, in ascending order; ONLY refuses such a series.
+    """
+
+    ONLY = "only"
+    FIRST = "first"
+    LAST = "last"
+
+
 @dataclass(frozen=True, slots=True)
 class InputRequirement:
     """What a bundle says it can read; `dicom.volume` and `rules.matching` hold series against it.
@@ -279,9 +290,16 @@ class InputRequirement:
     `modalities` and `body_parts` are what (0008,0060) and (0018,0015) may be; "" among the body
     parts means that an absent one is accepted; no body parts at all means any. `spacing_mm` is the
     accepted range of voxel spacing, smallest and largest, of any axis. `minimum_slices` counts.
+
+    `choose` says which of several volumes in one series is read (see Choose). With `tilted`, a
+    stack that leans is read on its own planes, with an affine that leans as well. Up to
+    `missing_slices` are filled with what lies between their neighbours.
     """
 
     modalities: tuple[str, ...]
     body_parts: tuple[str, ...] = ()
     spacing_mm: tuple[float, float] = (0.1, 10.0)
     minimum_slices: int = 2
+    choose: Choose = Choose.ONLY
+    tilted: bool = False
+    missing_slices: int = 0

@@ -9,13 +9,25 @@ from pydicom.charset import convert_encodings, default_encoding
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.tag import Tag
-from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, MRImageStorage
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from node.rules.naming import derived_uid
+from tests.fakes.compressing import compress
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 SAGITTAL = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
 CORONAL = (1.0, 0.0, 0.0, 0.0, 0.0, -1.0)
+
+SOP_CLASSES = {
+    "CT": "1.2.840.10008.5.1.4.1.1.2",
+    "MR": "1.2.840.10008.5.1.4.1.1.4",
+    "PT": "1.2.840.10008.5.1.4.1.1.128",
+    "CR": "1.2.840.10008.5.1.4.1.1.1",
+    "DX": "1.2.840.10008.5.1.4.1.1.1.1",
+    "MG": "1.2.840.10008.5.1.4.1.1.1.2",
+    "US": "1.2.840.10008.5.1.4.1.1.6.1",
+    "NM": "1.2.840.10008.5.1.4.1.1.20",
+}
 
 CENTRE_MM = np.array([12.0, -8.0, 30.0])
 """Where the phantom's bright ellipsoid is, in LPS millimetres, whatever the acquisition."""
@@ -74,7 +86,7 @@ class Scanner:
             setattr(ds, keyword, value)
         if self.transfer_syntax.is_encapsulated:
             ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-            ds.compress(self.transfer_syntax, generate_instance_uid=False)
+            compress(ds, self.transfer_syntax)
         else:
             ds.file_meta.TransferSyntaxUID = self.transfer_syntax
         if self.transfer_syntax == UID("1.2.840.10008.1.2.2"):
@@ -105,7 +117,7 @@ class Scanner:
     def _header(self) -> Dataset:
         ds = Dataset()
         ds.file_meta = FileMetaDataset()
-        ds.SOPClassUID = CTImageStorage if self.modality == "CT" else MRImageStorage
+        ds.SOPClassUID = SOP_CLASSES[self.modality]
         ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID
         ds.file_meta.ImplementationClassUID = derived_uid("scanner")
         if self.charset is not None:
@@ -151,7 +163,7 @@ class Scanner:
             ds.RescaleIntercept = "-1024"
             ds.RescaleSlope = "1"
             ds.RescaleType = "HU"
-        else:
+        elif self.modality == "MR":
             ds.ScanningSequence, ds.SequenceVariant, ds.ScanOptions = "GR", "MP", ""
             ds.MRAcquisitionType = "3D"
             ds.RepetitionTime, ds.EchoTime, ds.EchoTrainLength = "18", "10", 1

@@ -54,6 +54,21 @@ TRANSFER_SYNTAXES: tuple[str, ...] = (
 Video and anything else compressed is kept as it was sent; nothing is decoded on arrival.
 """
 
+RESULT_CLASSES: dict[str, str] = {
+    "SEG": SEGMENTATION,
+    "LABELMAP": _ROOT + "66.7",
+    "SR": COMPREHENSIVE_3D_SR,
+    "ENHANCED_SR": _ROOT + "88.22",
+    "CAPTURE": _ROOT + "7",
+    "KEY_OBJECTS": _ROOT + "88.59",
+    "PRESENTATION_STATE": _ROOT + "11.1",
+    "PDF": _ROOT + "104.1",
+    "RTSTRUCT": _ROOT + "481.3",
+    "NOT_RUN": _ROOT + "88.11",
+    "NOT_RUN_CAPTURE": _ROOT + "7",
+}
+"""The SOP class of each kind of result that is sent (see rules.nouns.Result)."""
+
 PROPOSED_SYNTAXES: tuple[str, ...] = (EXPLICIT_LITTLE_ENDIAN,)
 """In what our own results are offered: as they lie in the spool."""
 

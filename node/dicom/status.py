@@ -91,6 +91,16 @@ def meaning(status: int) -> Meaning:
     return Meaning("final", "a status that the Standard does not know")
 
 
+def known() -> list[tuple[str, Meaning]]:
+    """Give every answer to C-STORE that is told apart, X for any digit, and what it means."""
+    exact = [(f"{code:04X}", what) for code, what in sorted(_EXACT.items())]
+    families = [
+        (f"{pattern:04X}"[: 2 if mask == 0xFF00 else 1].ljust(4, "X"), what)
+        for mask, pattern, what in _FAMILIES
+    ]
+    return exact + families
+
+
 def is_stored(status: int) -> bool:
     """Whether the answer means that the object is kept by the one who answered."""
     return meaning(status).kind in ("success", "warning")

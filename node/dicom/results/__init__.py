@@ -5,7 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from node.dicom.findings import Findings
-from node.dicom.results import preview, seg, sr, validation
+from node.dicom.results import (
+    captures,
+    key_objects,
+    pdf,
+    presentation_state,
+    preview,
+    rtstruct,
+    seg,
+    sr,
+    validation,
+)
 from node.dicom.results.measuring import measure
 from node.dicom.results.model_run import Made, Model, ModelRun
 from node.dicom.volume import Volume
@@ -52,9 +62,7 @@ def make(run: ModelRun, wanted: frozenset[Output] = STANDARD_OUTPUTS) -> ResultS
     Raises:
         OSError: a file cannot be written, or a source image not be read.
     """
-    mask = seg.write_seg(run)
-    objects = [mask] if mask is not None else []
-    objects += sr.write_report(run, mask)
+    objects = _write_all(run, wanted)
     problems = validation.problems(run, objects)
     if problems:
         return Withheld(
@@ -67,6 +75,24 @@ def make(run: ModelRun, wanted: frozenset[Output] = STANDARD_OUTPUTS) -> ResultS
         )
     objects.append(preview.write_picture(run))
     return ResultSet(tuple(objects), _facts(run))
+
+
+def _write_all(run: ModelRun, wanted: frozenset[Output]) -> list[Made]:
+    """Write what is wanted; what others refer to comes before them."""
+    mask = seg.write_seg(run)
+    made = [mask, seg.write_labelmap(run) if Output.LABELMAP in wanted else None]
+    made += sr.write_report(run, mask)
+    if Output.PREVIEW in wanted:
+        made += captures.write_captures(run)
+    if Output.PRESENTATION_STATE in wanted:
+        made.append(presentation_state.write_presentation_state(run))
+    if Output.PDF in wanted:
+        made.append(pdf.write_pdf(run))
+    if Output.RTSTRUCT in wanted:
+        made.append(rtstruct.write_rtstruct(run))
+    if Output.KEY_OBJECTS in wanted:
+        made.append(key_objects.write_key_objects(run, [one for one in made if one is not None]))
+    return [one for one in made if one is not None]
 
 
 def _facts(run: ModelRun) -> dict[str, object]:

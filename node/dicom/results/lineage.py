@@ -78,7 +78,19 @@ INHERITED: tuple[str, ...] = (
 )
 """Patient, Clinical Trial and Study modules (PS3.3 C.7.1, C.7.2), and what reads them."""
 IMAGE_INHERITED: tuple[str, ...] = ("RequestAttributesSequence", "BodyPartExamined", "Laterality")
-"""What images take over besides (PS3.3 C.7.3.1); reports have no such attributes."""
+"""What all but reports take over besides (PS3.3 C.7.3.1, C.17.1)."""
+
+_REQUEST = (
+    "RequestedProcedureID",
+    "RequestedProcedureDescription",
+    "RequestedProcedureCodeSequence",
+    "PlacerOrderNumberImagingServiceRequest",
+    "FillerOrderNumberImagingServiceRequest",
+    "ReasonForTheRequestedProcedure",
+    "ReasonForRequestedProcedureCodeSequence",
+)
+_REQUEST_TYPE_2 = (*_REQUEST[:5], "AccessionNumber")
+"""What an item of the Referenced Request Sequence has, and what of it even when it is not known."""
 
 _EMPTY_IF_ABSENT = (
     "PatientName",
@@ -118,18 +130,35 @@ _STAND_IN = (
     "LossyImageCompressionMethod",
 )
 
+_SERIES_OF = {
+    "SEG": 0,
+    **dict.fromkeys(("SR", "ENHANCED_SR", "NOT_RUN"), 1),
+    "LABELMAP": 2,
+    **dict.fromkeys(("CAPTURE", "NOT_RUN_CAPTURE"), 3),
+    "KEY_OBJECTS": 4,
+    "PRESENTATION_STATE": 5,
+    "PDF": 6,
+    "RTSTRUCT": 7,
+}
+"""What follows the model's tens in a series number; kinds that exclude each other share one."""
+
 
 def plain_ascii(text: str, longest: int = 64) -> str:
     """Make our own text fit beside any character set: ASCII, and no longer than its VR allows."""
     return text.encode("ascii", "replace").decode("ascii").replace("\\", "/")[:longest]
 
 
-def stand_ins(volume: Volume) -> list[Dataset]:
-    """Make headers that place each slice but bear no patient, for the library that builds results.
+def stand_ins(volume: Volume, planes: Iterable[int]) -> list[Dataset]:
+    """Make headers that place slices but bear no patient, for the library that builds results.
 
     The numbers are written anew, so that what a scanner wrote badly is written well.
     """
-    return [_stand_in(source, volume) for source in volume.sources]
+    return [_stand_in(volume.sources[plane], volume) for plane in planes]
+
+
+def position(source: Dataset) -> list[str]:
+    """Write an Image Position (Patient) as every result has it."""
+    return _ds(source.ImagePositionPatient)
 
 
 def references(instances: Iterable[Dataset]) -> list[Dataset]:
@@ -161,7 +190,7 @@ def _bare(source: Dataset, keywords: Iterable[str]) -> Dataset:
 def _stand_in(source: Dataset, volume: Volume) -> Dataset:
     made = _bare(source, _STAND_IN)
     first = volume.sources[0]
-    made.ImagePositionPatient = _ds(source.ImagePositionPatient)
+    made.ImagePositionPatient = position(source)
     made.ImageOrientationPatient = _ds(first.ImageOrientationPatient)
     made.PixelSpacing = _ds(volume.spacing_mm[1:])
     made.SliceThickness = _ds([number_of(source, "SliceThickness") or volume.spacing_mm[0]])[0]
@@ -175,9 +204,8 @@ def _ds(numbers: Iterable[float]) -> list[str]:
 
 
 def series_number(model: ModelIdentity, kind: str) -> int:
-    """Give a series number that sorts last: 9000 to 9998 for images, the next one for reports."""
-    base = 9000 + 2 * (sum(model.name.encode()) % 500)
-    return base + (1 if kind == "SR" else 0)
+    """Give a series number from 9000 to 9999, which sorts last: ten for a model, one for a kind."""
+    return 9000 + 10 * (sum(model.name.encode()) % 100) + _SERIES_OF[kind]
 
 
 def series_description(model: ModelIdentity) -> str:
@@ -212,13 +240,14 @@ def complete(made: Dataset, image: Path, model: ModelIdentity, job: Job) -> None
         OSError: the image's file cannot be read.
     """
     source = read_source(image)
-    is_image = "Rows" in made
-    _inherit(made, source, (*INHERITED, *(IMAGE_INHERITED if is_image else ())))
+    is_report = made.get("Modality") in ("SR", "KO")
+    _inherit(made, source, (*INHERITED, *(() if is_report else IMAGE_INHERITED)))
+    if "CompletionFlag" in made:
+        _refer_to_requests(made, source)
     _date(made, _local(job.settled_at, source))
     made.ContentQualification = "RESEARCH" if model.intended_use == "research" else "PRODUCT"
     made.ContributingEquipmentSequence = Sequence(_contributors(source, model, job))
     _settle_dimensions(made)
-    _pad_with_zero(made)
     made.file_meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
     made.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
     _keep_bytes(made)
@@ -237,6 +266,31 @@ def _inherit(made: Dataset, source: Dataset, keywords: Iterable[str]) -> None:
     for keyword in _EMPTY_IF_ABSENT:
         if keyword not in made:
             setattr(made, keyword, "")
+
+
+def _refer_to_requests(made: Dataset, source: Dataset) -> None:
+    """Say in a report which requests it answers: those of its images (PS3.3 C.17.2)."""
+    if "RequestAttributesSequence" not in source:
+        return
+    requests = []
+    for asked in source.RequestAttributesSequence or []:
+        request = Dataset()
+        for keyword in (*_REQUEST, "AccessionNumber", "IssuerOfAccessionNumberSequence"):
+            _copy(request, asked if keyword in asked else source, _tag(keyword))
+        request.StudyInstanceUID = text_of(source, "StudyInstanceUID")
+        request.ReferencedStudySequence = Sequence([])
+        for keyword in _REQUEST_TYPE_2:
+            if keyword not in request:
+                _leave_empty(request, keyword)
+        _keep_bytes(request)
+        requests.append(request)
+    if requests:
+        made.ReferencedRequestSequence = Sequence(requests)
+
+
+def _leave_empty(made: Dataset, keyword: str) -> None:
+    vr = dictionary_VR(_tag(keyword))
+    made.add_new(_tag(keyword), vr, Sequence([]) if vr == "SQ" else "")
 
 
 def _tag(keyword: str) -> BaseTag:
@@ -340,13 +394,3 @@ def _settle_dimensions(made: Dataset) -> None:
     uid = derived_uid("dimensions", made.SOPInstanceUID)
     for item in (*made.DimensionOrganizationSequence, *made.get("DimensionIndexSequence", ())):
         item.DimensionOrganizationUID = uid
-
-
-def _pad_with_zero(made: Dataset) -> None:
-    """End packed pixels of odd length with a zero byte (PS3.5 8.1.1)."""
-    if made.get("BitsAllocated") != 1:
-        return
-    bits = int(made.NumberOfFrames) * made.Rows * made.Columns
-    size = (bits + 7) // 8
-    packed = bytes(made.PixelData[:size]) + b"\0" * (size % 2)
-    made.add_new(_tag("PixelData"), "OB", packed)

@@ -1,31 +1,33 @@
-"""Draws a picture for people: three planes through what was found, outlines, and the figures."""
+"""Draws a run on one page: three planes through what was found, and all figures as a table."""
 
 from collections.abc import Sequence
 from io import BytesIO
 from itertools import permutations
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
-from node.dicom.findings import Findings, voxel_counts
-from node.dicom.reading import text_of
-from node.dicom.results import lineage
+from node.dicom.results import drawing, lineage
+from node.dicom.results.drawing import GREY, LINE, WARNING, WHITE, Colour
 from node.dicom.results.model_run import Made, ModelRun, digest
-from node.dicom.volume import Volume
 from node.rules import naming
-from node.rules.nouns import Classification, ModelIdentity, Segment
+from node.rules.nouns import Segment
 
 PANEL = 360
 """Height and width of one plane's panel, in pixels."""
-LINE = 20
+_COLUMNS = 3
+_MOST_ROWS = 36
+"""The table has no more rows than this."""
+_GAP = 16
 _LETTERS = {
     "axial": ("R", "L", "A", "P"),
-    "coronal": ("R", "L", "S", "I"),
-    "sagittal": ("A", "P", "S", "I"),
+    "coronal": ("R", "L", "H", "F"),
+    "sagittal": ("A", "P", "H", "F"),
 }
 """What is at the left, right, top and bottom of each plane: the patient faces the viewer."""
-_CT_WINDOW = (-160.0, 240.0)
-_WHITE, _GREY, _WARNING = (255, 255, 255), (170, 170, 170), (255, 200, 60)
+
+Row = tuple[str, str, Colour | None]
+"""A row of the table: what, how much, and the colour that it has in the pictures."""
 
 
 def write_picture(run: ModelRun) -> Made:
@@ -36,41 +38,98 @@ def write_picture(run: ModelRun) -> Made:
     """
     uid = naming.result_uid(run.job.job_id, "PREVIEW", "instance")
     path = run.folder / f"{uid}.png"
-    model = run.model
-    path.write_bytes(draw(run.volume, run.findings, model.segments, model.classes, model.identity))
+    buffer = BytesIO()
+    draw(run).save(buffer, "PNG")
+    path.write_bytes(buffer.getvalue())
     return Made("PREVIEW", uid, "", "", "", path, *digest(path))
 
 
-def draw(
-    volume: Volume,
-    findings: Findings,
-    segments: Sequence[Segment],
-    classes: Sequence[Classification],
-    model: ModelIdentity,
-) -> bytes:
-    """Draw axial, coronal and sagittal plane through the middle of what was found, as PNG.
+def draw(run: ModelRun) -> Image.Image:
+    """Draw axial, coronal and sagittal plane through the middle of what was found, and figures.
 
     No patient is named in the picture. Planes of oblique acquisitions are the nearest ones.
     """
+    rows = table(run)
+    deep = min(_MOST_ROWS, max(4, -(-len(rows) // _COLUMNS)))
+    picture = Image.new("RGB", (3 * PANEL, PANEL + LINE * (deep + 2) + _GAP))
+    _draw_planes(picture, run)
+    model = run.model.identity
+    made_by = f"{model.name} {model.version}   bundle {model.bundle_hash[:12]}"
+    top = PANEL + _GAP // 2
+    drawing.write_text(picture, (10, top), drawing.shortened(_plain(made_by), 2 * PANEL), GREY)
+    if model.intended_use == "research":
+        place = (3 * PANEL - 10, top)
+        drawing.write_text(picture, place, lineage.RESEARCH_NOTICE, WARNING, anchor="ra")
+    draw_table(picture, rows, top + LINE + _GAP // 2, deep)
+    return picture
+
+
+def _draw_planes(picture: Image.Image, run: ModelRun) -> None:
+    volume, labels = run.volume, run.findings.labels
     grey, spacing = upright(volume.voxels, volume.affine)
-    labels = np.zeros(grey.shape, np.uint8)
-    if findings.labels is not None:
-        labels, _ = upright(findings.labels, volume.affine)
-    window = _window(volume)
-    centre = _centre(labels)
-    lines = _lines(volume, findings, segments, classes, model)
-    picture = Image.new("RGB", (3 * PANEL, PANEL + LINE * (len(lines) + 1)))
-    for number, plane in enumerate(_LETTERS):
-        panel = _panel(_cut(grey, plane, centre), _steps(spacing, plane), window)
-        _outline(panel, _cut(labels, plane, centre), segments)
-        _letter(panel, plane)
+    found = None if labels is None else upright(labels, volume.affine)[0]
+    shades = drawing.window(volume)
+    colours = drawing.palette(run.model.segments, 0 if found is None else int(found.max()))
+    centre = _centre(grey.shape, found)
+    for number, plane in enumerate(_LETTERS if run.volume.placed else ("axial",)):
+        shown = _cut(grey, plane, centre)
+        size = drawing.fitted(shown.shape, _steps(spacing, plane), PANEL - 2 * LINE)
+        there = None if found is None else _cut(found, plane, centre)
+        panel = Image.new("RGB", (PANEL, PANEL))
+        at = ((PANEL - size[0]) // 2, (PANEL - size[1]) // 2)
+        panel.paste(drawing.overlaid(shown, there, size, shades, colours), at)
+        if run.volume.placed:
+            drawing.letter(panel, _LETTERS[plane])
         picture.paste(panel, (number * PANEL, 0))
-    pen = ImageDraw.Draw(picture)
-    for row, (text, colour) in enumerate(lines):
-        pen.text((10, PANEL + 8 + row * LINE), text, fill=colour, font=ImageFont.load_default(14))
-    buffer = BytesIO()
-    picture.save(buffer, "PNG")
-    return buffer.getvalue()
+
+
+def table(run: ModelRun) -> list[Row]:
+    """Give the figures of a run: classes first, then what was found, then what was not."""
+    rows: list[Row] = []
+    for kind in run.model.classes:
+        probability = run.findings.probabilities.get(kind.name)
+        if probability is not None:
+            said = "present" if probability >= kind.threshold else "absent"
+            rows.append((_plain(kind.name), f"{said} ({100 * probability:.1f} %)", None))
+    if run.findings.labels is None:
+        return rows
+    present = run.present
+    rows += [(_plain(one.name), _figures(run, one), one.rgb) for one in present]
+    there = {one.label for one in present}
+    absent = [one for one in run.model.segments if one.label not in there]
+    return rows + [(_plain(one.name), "not found", None) for one in absent]
+
+
+def _figures(run: ModelRun, segment: Segment) -> str:
+    measured = run.measured[segment.label]
+    said = f"{measured.volume_ml:.1f} mL"
+    if measured.axes is not None:
+        long, short = measured.axes.long_axis, measured.axes.short_axis
+        said += f", {long.length_mm:.1f} x {short.length_mm:.1f} mm"
+    return said
+
+
+def draw_table(picture: Image.Image, rows: Sequence[Row], top: int, deep: int) -> None:
+    """Draw figures in columns of `deep` rows; what has no room is counted in the last row."""
+    room = deep * _COLUMNS
+    shown = list(rows)
+    if len(shown) > room:
+        shown = [*shown[: room - 1], (f"and {len(rows) - room + 1} more", "", None)]
+    wide = picture.size[0] // _COLUMNS
+    for number, (what, much, colour) in enumerate(shown):
+        column, row = divmod(number, deep)
+        left, above = column * wide + 10, top + row * LINE
+        right = left + wide - 2 * _GAP
+        if colour is not None:
+            picture.paste(colour, (left, above + 2, left + 12, above + 14))
+        name = drawing.shortened(what, right - left - 24 - drawing.width(much))
+        shade = GREY if much == "not found" else WHITE
+        drawing.write_text(picture, (left + 18, above), name, shade)
+        drawing.write_text(picture, (right, above), much, shade, anchor="ra")
+
+
+def _plain(text: str) -> str:
+    return lineage.plain_ascii(text, 120)
 
 
 def upright(voxels: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -98,11 +157,11 @@ def upright(voxels: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndar
     return turned, lengths[list(best)]
 
 
-def _centre(labels: np.ndarray) -> tuple[int, int, int]:
+def _centre(shape: tuple[int, ...], labels: np.ndarray | None) -> tuple[int, int, int]:
     """Give the centroid of everything that was found, else the middle of the block."""
+    if labels is None or not labels.any():
+        return shape[0] // 2, shape[1] // 2, shape[2] // 2
     found = labels > 0
-    if not found.any():
-        return labels.shape[0] // 2, labels.shape[1] // 2, labels.shape[2] // 2
     middle = []
     for axis in range(3):
         others = tuple(other for other in range(3) if other != axis)
@@ -128,78 +187,3 @@ def _steps(spacing: np.ndarray, plane: str) -> tuple[float, float]:
         "coronal": (upward, leftward),
         "sagittal": (upward, backward),
     }[plane]
-
-
-def _window(volume: Volume) -> tuple[float, float]:
-    """Choose black and white: soft tissue for CT, else what leaves out the extremes."""
-    if text_of(volume.sources[0], "Modality") == "CT":
-        return _CT_WINDOW
-    sample = volume.voxels[:: max(1, len(volume.voxels) // 16)]
-    low, high = np.percentile(sample, (1, 99.5))
-    return float(low), float(max(high, low + 1))
-
-
-def _panel(
-    plane: np.ndarray, steps: tuple[float, float], window: tuple[float, float]
-) -> Image.Image:
-    """Scale a plane to its true proportions in the middle of a panel."""
-    low, high = window
-    shade = np.clip((plane.astype(np.float32) - low) / (high - low) * 255, 0, 255)
-    tall, wide = plane.shape[0] * steps[0], plane.shape[1] * steps[1]
-    scale = (PANEL - 2 * LINE) / max(tall, wide)
-    size = max(1, round(wide * scale)), max(1, round(tall * scale))
-    shown = Image.fromarray(shade.astype(np.uint8)).resize(size, Image.Resampling.BILINEAR)
-    panel = Image.new("RGB", (PANEL, PANEL))
-    panel.paste(shown, ((PANEL - size[0]) // 2, (PANEL - size[1]) // 2))
-    panel.info["size"] = size
-    return panel
-
-
-def _outline(panel: Image.Image, labels: np.ndarray, segments: Sequence[Segment]) -> None:
-    """Draw where each segment ends, one pixel wide, in its own colour."""
-    wide, tall = panel.info["size"]
-    rows = np.arange(tall) * labels.shape[0] // tall
-    columns = np.arange(wide) * labels.shape[1] // wide
-    shown = np.pad(labels[np.ix_(rows, columns)], 1)
-    inner = shown[1:-1, 1:-1]
-    edge = np.zeros(inner.shape, bool)
-    for other in (shown[:-2, 1:-1], shown[2:, 1:-1], shown[1:-1, :-2], shown[1:-1, 2:]):
-        edge |= other != inner
-    pixels = np.array(panel)
-    top, left = (PANEL - tall) // 2, (PANEL - wide) // 2
-    for segment in segments:
-        at = np.argwhere(edge & (inner == segment.label))
-        pixels[at[:, 0] + top, at[:, 1] + left] = segment.rgb
-    panel.paste(Image.fromarray(pixels))
-
-
-def _letter(panel: Image.Image, plane: str) -> None:
-    left, right, top, bottom = _LETTERS[plane]
-    pen, font = ImageDraw.Draw(panel), ImageFont.load_default(14)
-    half, end = PANEL // 2, PANEL - 12
-    for letter, place in ((left, (10, half)), (right, (end, half)), (top, (half, 10))):
-        pen.text(place, letter, fill=_WHITE, font=font, anchor="mm")
-    pen.text((half, end), bottom, fill=_WHITE, font=font, anchor="mm")
-
-
-def _lines(
-    volume: Volume,
-    findings: Findings,
-    segments: Sequence[Segment],
-    classes: Sequence[Classification],
-    model: ModelIdentity,
-) -> list[tuple[str, tuple[int, int, int]]]:
-    lines = [(f"{model.name} {model.version}  bundle {model.bundle_hash[:12]}", _GREY)]
-    if findings.labels is not None:
-        counts = voxel_counts(findings.labels, max((one.label for one in segments), default=0))
-        for one in segments:
-            millilitres = int(counts[one.label]) * volume.voxel_ml
-            lines.append((f"{one.name}: {millilitres:.1f} mL", one.rgb))
-    for kind in classes:
-        probability = findings.probabilities.get(kind.name)
-        if probability is not None:
-            said = "present" if probability >= kind.threshold else "absent"
-            lines.append((f"{kind.name}: {said} ({100 * probability:.1f} %)", _WHITE))
-    if model.intended_use == "research":
-        lines.append((lineage.RESEARCH_NOTICE, _WARNING))
-    return [(lineage.plain_ascii(text, 120), colour) for text, colour in lines]

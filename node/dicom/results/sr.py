@@ -1,40 +1,32 @@
 """Makes the Structured Report: volumes and findings as coded measurements, with who measured."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from highdicom import sr
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
-from pydicom.sr.coding import Code as SRCode
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import Comprehensive3DSRStorage, EnhancedSRStorage, ExplicitVRLittleEndian
 
 from node import __version__
-from node.dicom.reading import text_of
-from node.dicom.results import lineage
+from node.dicom.results import concepts, lineage
+from node.dicom.results.groups import groups
 from node.dicom.results.model_run import Made, ModelRun, write
-from node.rules.naming import derived_uid, result_uid, tracking_uid
-from node.rules.nouns import Code, Job, ModelIdentity, Result, Segment
+from node.rules.naming import derived_uid, result_uid
+from node.rules.nouns import Job, Result
 
-VOLUME = SRCode("118565006", "SCT", "Volume")
-MILLILITRE = SRCode("mL", "UCUM", "milliliter")
-PROBABILITY = SRCode("122157", "DCM", "Probability")
-PERCENT = SRCode("%", "UCUM", "percent")
-PRESENT = SRCode("52101004", "SCT", "Present")
-ABSENT = SRCode("2667000", "SCT", "Absent")
-_PROCEDURES = {
-    "CT": SRCode("25045-6", "LN", "CT unspecified body region"),
-    "MR": SRCode("25056-3", "LN", "MR unspecified body region"),
-    "PT": SRCode("44136-0", "LN", "PET unspecified body region"),
-}
+REPORTS = ("SR", "ENHANCED_SR")
+"""The same report twice: as Comprehensive 3D SR, and for who does not accept that."""
 
 
 def write_report(run: ModelRun, mask: Made | None) -> list[Made]:
-    """Write a Comprehensive 3D SR after TID 1500 (PS3.16), preliminary and unverified.
+    """Write a report after TID 1500 (PS3.16), preliminary and unverified, in two SOP classes.
 
-    One group for each segment with its volume in millilitres (TID 1411, referring to the SEG; TID
-    1501 for a segment without a voxel), one for each classification with its probability (TID
-    1501). It names the reports of the edition before.
+    Long and short axis of each segment that asks for them, drawn on its largest slice (TID 1410);
+    a group for each segment with its measurements (TID 1411, referring to the SEG; TID 1501 for a
+    segment without a voxel); one for each classification with its probability (TID 1501). The
+    reports of the edition before are named. Enhanced SR holds all of that too, since nothing is
+    drawn in three dimensions; it is for destinations that refuse Comprehensive 3D SR.
 
     Args:
         run: what the model found.
@@ -43,23 +35,40 @@ def write_report(run: ModelRun, mask: Made | None) -> list[Made]:
     Raises:
         OSError: it cannot be written.
     """
-    volume, model, job = run.volume, run.model.identity, run.job
-    before = [one for one in run.predecessors if one.kind == "SR"]
-    groups = [*_volumes(run, mask), *_classifications(run)]
     report = sr.MeasurementReport(
-        observation_context=sr.ObservationContext(observer_device_context=_observer()),
-        procedure_reported=_PROCEDURES.get(
-            text_of(volume.sources[0], "Modality"),
-            SRCode("18748-4", "LN", "Diagnostic imaging study"),
-        ),
+        observation_context=sr.ObservationContext(observer_device_context=observer()),
+        procedure_reported=concepts.procedure(run.volume.sources[0]),
         title=codes.DCM.ImagingMeasurementReport,
-        imaging_measurements=groups,
+        imaging_measurements=groups(run, mask),
     )
-    made = sr.Comprehensive3DSR(
-        evidence=[
-            *lineage.references(volume.sources),
-            *([lineage.reference_to(mask, job)] if mask is not None else []),
-        ],
+    evidence = lineage.references(run.volume.sources)
+    if mask is not None:
+        evidence.append(lineage.reference_to(mask, run.job))
+    document = _document(run, report, evidence)
+    full = _written(run, "SR", document)
+    document.SOPClassUID = document.file_meta.MediaStorageSOPClassUID = EnhancedSRStorage
+    plain = _written(run, "ENHANCED_SR", document)
+    full = replace(full, optional=True)  # for who refuses it there is the other one
+    return [full, replace(plain, instead_of=str(Comprehensive3DSRStorage))]
+
+
+def observer() -> sr.ObserverContext:
+    """Name the device that observed: this node (TID 1004)."""
+    return sr.ObserverContext(
+        observer_type=codes.DCM.Device,
+        observer_identifying_attributes=sr.DeviceObserverIdentifyingAttributes(
+            uid=derived_uid("device", lineage.MAKER, __version__),
+            name=lineage.MAKER,
+            manufacturer_name=lineage.MAKER,
+            model_name=lineage.MAKER,
+        ),
+    )
+
+
+def _document(run: ModelRun, report: sr.MeasurementReport, evidence: Sequence[Dataset]) -> Dataset:
+    model, job = run.model.identity, run.job
+    return sr.Comprehensive3DSR(
+        evidence=evidence,
         content=report,
         series_instance_uid=result_uid(job.job_id, "SR", "series"),
         series_number=lineage.series_number(model, "SR"),
@@ -76,110 +85,24 @@ def write_report(run: ModelRun, mask: Made | None) -> list[Made]:
         transfer_syntax_uid=ExplicitVRLittleEndian,
         specific_character_set="ISO_IR 192",
     )
-    _name_predecessors(made, job, before)
-    _date_content(made)
-    lineage.complete(made, volume.paths[0], model, job)
-    named = before[0].sop_instance_uid if before else None
-    return [replace(write("SR", made, run.folder), predecessor=named)]
 
 
-def _observer() -> sr.ObserverContext:
-    return sr.ObserverContext(
-        observer_type=codes.DCM.Device,
-        observer_identifying_attributes=sr.DeviceObserverIdentifyingAttributes(
-            uid=derived_uid("device", lineage.MAKER, __version__),
-            name=lineage.MAKER,
-            manufacturer_name=lineage.MAKER,
-            model_name=lineage.MAKER,
-        ),
-    )
+def _written(run: ModelRun, kind: str, made: Dataset) -> Made:
+    job = run.job
+    made.SOPInstanceUID = result_uid(job.job_id, kind, "instance")
+    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
+    made.SeriesInstanceUID = result_uid(job.job_id, kind, "series")
+    before = [one for one in run.predecessors if one.kind in (kind, "NOT_RUN")]
+    name_predecessors(made, job, before)
+    date_content(made)
+    lineage.complete(made, run.volume.paths[0], run.model.identity, run.job)
+    same = [one.sop_instance_uid for one in before if one.kind == kind]
+    return replace(write(kind, made, run.folder), predecessor=same[0] if same else None)
 
 
-def _algorithm(model: ModelIdentity) -> sr.AlgorithmIdentification:
-    """Say which model measured (TID 4019); the bundle hash is the one the shelf vouches for."""
-    return sr.AlgorithmIdentification(
-        name=lineage.plain_ascii(model.name),
-        version=lineage.plain_ascii(model.version),
-        parameters=[
-            f"bundle_sha256={lineage.plain_ascii(model.bundle_hash)}",
-            f"intended_use={model.intended_use}",
-            *([lineage.RESEARCH_NOTICE] if model.intended_use == "research" else []),
-        ],
-    )
-
-
-def _volumes(
-    run: ModelRun, mask: Made | None
-) -> Iterable[sr.MeasurementsAndQualitativeEvaluations]:
-    if run.findings.labels is None:
-        return
-    present = run.present
-    for segment in run.model.segments:
-        shared = {
-            "tracking_identifier": sr.TrackingIdentifier(
-                uid=tracking_uid(run.job.job_id, segment.name),
-                identifier=lineage.plain_ascii(segment.name),
-            ),
-            "finding_type": _sr(segment.type),
-            "finding_category": _sr(segment.category),
-            "algorithm_id": _algorithm(run.model.identity),
-            "finding_sites": _site(segment),
-            "measurements": [
-                sr.Measurement(
-                    name=VOLUME,
-                    value=run.measured[segment.label].volume_ml,
-                    unit=MILLILITRE,
-                )
-            ],
-        }
-        if mask is None or segment not in present:
-            yield sr.MeasurementsAndQualitativeEvaluations(**shared)
-            continue
-        yield sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
-            referenced_segment=sr.ReferencedSegment(
-                sop_class_uid=mask.sop_class_uid,
-                sop_instance_uid=mask.sop_instance_uid,
-                segment_number=present.index(segment) + 1,
-                source_series=sr.SourceSeriesForSegmentation(
-                    referenced_series_instance_uid=run.job.series_instance_uid
-                ),
-            ),
-            **shared,
-        )
-
-
-def _site(segment: Segment) -> list[sr.FindingSite] | None:
-    """Say on which side, when the segment has one."""
-    if segment.laterality is None:
-        return None
-    return [sr.FindingSite(_sr(segment.type), laterality=_sr(segment.laterality))]
-
-
-def _classifications(run: ModelRun) -> Iterable[sr.MeasurementsAndQualitativeEvaluations]:
-    for one in run.model.classes:
-        probability = run.findings.probabilities.get(one.name)
-        if probability is None:
-            continue
-        yield sr.MeasurementsAndQualitativeEvaluations(
-            tracking_identifier=sr.TrackingIdentifier(
-                uid=tracking_uid(run.job.job_id, one.name), identifier=lineage.plain_ascii(one.name)
-            ),
-            finding_type=_sr(one.finding),
-            algorithm_id=_algorithm(run.model.identity),
-            qualitative_evaluations=[
-                sr.QualitativeEvaluation(
-                    name=_sr(one.finding),
-                    value=PRESENT if probability >= one.threshold else ABSENT,
-                )
-            ],
-            measurements=[
-                sr.Measurement(name=PROBABILITY, value=round(100 * probability, 2), unit=PERCENT)
-            ],
-        )
-
-
-def _name_predecessors(made: Dataset, job: Job, predecessors: Sequence[Result]) -> None:
+def name_predecessors(made: Dataset, job: Job, predecessors: Sequence[Result]) -> None:
     """Name the documents that this one supersedes (PS3.3 C.17.2.2)."""
+    made.pop("PredecessorDocumentsSequence", None)
     if not predecessors:
         return
     study = Dataset()
@@ -196,12 +119,8 @@ def _name_predecessors(made: Dataset, job: Job, predecessors: Sequence[Result]) 
     made.PredecessorDocumentsSequence = [study]
 
 
-def _date_content(made: Dataset) -> None:
+def date_content(made: Dataset) -> None:
     """Drop the clock's time from content items: the document's own time says when."""
     made.pop("ObservationDateTime", None)
     for item in made.get("ContentSequence", ()):
-        _date_content(item)
-
-
-def _sr(code: Code) -> SRCode:
-    return SRCode(code.value, code.scheme, lineage.plain_ascii(code.meaning))
+        date_content(item)

@@ -196,7 +196,7 @@ def test_nothing_found_means_no_seg_and_a_report_that_says_zero(read, run_of, to
     nothing = Findings(np.zeros(volume.voxels.shape, np.uint8), {"Magnetic resonance": 0.2})
     outcome = results.make(run_of(volume, nothing))
     assert isinstance(outcome, results.ResultSet)
-    assert [one.kind for one in outcome.objects] == ["SR", "PREVIEW"]
+    assert [one.kind for one in outcome.objects] == ["SR", "ENHANCED_SR", "CAPTURE", "PREVIEW"]
     path = tmp_path / "sr.dcm"
     path.write_bytes(by_kind(outcome)["SR"])
     document = highdicom.sr.srread(path)
@@ -212,7 +212,13 @@ def test_a_classification_alone_needs_no_mask(read, run_of, model):
     model.segments = ()
     outcome = results.make(run_of(volume, Findings(None, {"Magnetic resonance": 0.97})))
     assert isinstance(outcome, results.ResultSet)
-    assert [one.kind for one in outcome.objects] == ["SR", "PREVIEW"]
+    assert [one.kind for one in outcome.objects] == [
+        "SR",
+        "ENHANCED_SR",
+        "CAPTURE",
+        "KEY_OBJECTS",
+        "PREVIEW",
+    ]
 
 
 def test_a_report_names_the_one_it_supersedes(read, found, run_of, tool, tmp_path: Path):
@@ -342,7 +348,7 @@ def test_a_report_that_tells_another_volume_does_not_pass(read, found, run_of):
     other = Findings(np.roll(findings.labels, 1, axis=0) * (np.arange(56) % 2).astype(np.uint8))
     report = sr.write_report(run_of(volume, other), mask)
     problems = validation.problems(run, [mask, *report])
-    assert any("mL of Ellipsoid" in problem for problem in problems), problems
+    assert any("12.708 of Ellipsoid: volume (mL)" in problem for problem in problems), problems
 
 
 def test_a_report_of_a_segment_without_its_seg_does_not_pass(read, found, run_of):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pydicom.dataset import Dataset
 
 from node.dicom.results.model_run import Made, ModelRun
-from node.dicom.results.validation import masks, reports
+from node.dicom.results.validation import masks, pointers, reports
 from node.dicom.results.validation.documents import document_problems, read
 
 
@@ -21,9 +21,15 @@ def problems(run: ModelRun, objects: Sequence[Made]) -> list[str]:
     """
     found: list[str] = []
     there: dict[str, Dataset] = {}
+    pictures: dict[str, list[Dataset]] = {}
     for one in objects:
         there[one.kind] = read(one)
+        pictures.setdefault(one.kind, []).append(there[one.kind])
         found += document_problems(one, there[one.kind], run)
-    found += masks.problems(run, there.get("SEG"))
+    made = {one.kind: one for one in objects}
+    found += masks.problems(run, made.get("SEG"), there.get("SEG"))
+    if "LABELMAP" in made:
+        found += masks.problems(run, made["LABELMAP"], there["LABELMAP"])
     found += reports.problems(run, there)
+    found += pointers.problems(run, pictures)
     return found

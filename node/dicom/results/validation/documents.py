@@ -11,6 +11,8 @@ from node.dicom.results import lineage
 from node.dicom.results.model_run import Made, ModelRun
 from node.rules.naming import result_uid
 
+_MANY = ("CAPTURE",)
+"""Kinds of which a run makes several: their instance numbers are part of their UIDs."""
 LARGE = 1 << 16
 """Values above so many bytes stay in the file until they are asked for."""
 
@@ -34,8 +36,9 @@ _TYPE_1 = (
 
 
 def read(result: Made) -> Dataset:
-    """Read a result as a destination would."""
-    return pydicom.dcmread(result.path, defer_size=LARGE)
+    """Read a result as a destination would; masks stay in the file."""
+    large = LARGE if result.kind in ("SEG", "LABELMAP") else None
+    return pydicom.dcmread(result.path, defer_size=large)
 
 
 def document_problems(result: Made, ds: Dataset, run: ModelRun) -> Iterator[str]:
@@ -64,8 +67,12 @@ def _lineage_problems(what: str, ds: Dataset, source: Dataset) -> Iterator[str]:
 
 
 def _uid_problems(what: str, ds: Dataset, run: ModelRun) -> Iterator[str]:
-    for keyword, level in (("SOPInstanceUID", "instance"), ("SeriesInstanceUID", "series")):
-        if text_of(ds, keyword) != result_uid(run.job.job_id, what, level):
+    one_of_many = f"{what}/{text_of(ds, 'InstanceNumber')}" if what in _MANY else what
+    for keyword, name, level in (
+        ("SOPInstanceUID", one_of_many, "instance"),
+        ("SeriesInstanceUID", what, "series"),
+    ):
+        if text_of(ds, keyword) != result_uid(run.job.job_id, name, level):
             yield f"the {what}'s {keyword} is not the one derived from its job"
     for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
         if problem := uid_problem(text_of(ds, keyword)):

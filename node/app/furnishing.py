@@ -62,6 +62,7 @@ def _furnish_infer(house: House, stack: ExitStack) -> None:
                 timeout_seconds=models.timeout_seconds,
                 attempts=models.attempts,
                 warm=house.config.routes[0].model if house.config.routes else None,
+                routes={route.name: route for route in routes_of(house.config)},
             ),
             deliver=house.bells["deliver"],
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from node.clock import Clock
 from node.config import Config
 from node.ledger.opening import Ledger, open_ledger
-from node.rules.nouns import Peer, Route
+from node.rules.nouns import Notice, Output, Peer, Route
 from node.spool import Spool
 from node.stages.turning import Bell, Leg, Rooms
 from node.wire.security import Security
@@ -50,7 +50,17 @@ def security_of(config: Config) -> Security | None:
 
 def routes_of(config: Config) -> list[Route]:
     """Give the routes of the configuration as the rules know them."""
-    return [Route(r.name, r.when, r.model, tuple(r.send_to)) for r in config.routes]
+    return [
+        Route(
+            r.name,
+            r.when,
+            r.model,
+            tuple(r.send_to),
+            frozenset(Output(one) for one in r.results),
+            frozenset(Notice(one) for one in r.if_not_run),
+        )
+        for r in config.routes
+    ]
 
 
 def open_house(config: Config, clock: Clock) -> tuple[Ledger, Spool]:

@@ -106,6 +106,12 @@ class _Code(_Strict):
         return Code(self.value, self.scheme, self.meaning)
 
 
+_Measurement = Literal["volume", "mean", "sd", "minimum", "maximum", "median", "diameter"]
+_FINDINGS = frozenset(("49755003", "64572001", "404684003", "52988006"))
+"""Categories (SCT) whose presence is worth a look: morphologically abnormal structure (PS3.16 CID
+7150), disease, clinical finding, lesion."""
+
+
 class _Segment(_Strict):
     label: Annotated[int, Field(ge=1, le=65535)]
     name: _Text
@@ -113,11 +119,26 @@ class _Segment(_Strict):
     type: _Code
     rgb: tuple[_Shade, _Shade, _Shade]
     laterality: _Code | None = None
+    measurements: list[_Measurement] = ["volume"]
+    axes: bool = False
+    finding: bool | None = None
 
     def noun(self) -> Segment:
         side = self.laterality.noun() if self.laterality else None
-        codes = (self.category.noun(), self.type.noun())
-        return Segment(self.label, self.name, *codes, rgb=self.rgb, laterality=side)
+        is_finding = self.finding
+        if is_finding is None:
+            is_finding = self.category.value in _FINDINGS
+        return Segment(
+            self.label,
+            self.name,
+            self.category.noun(),
+            self.type.noun(),
+            rgb=self.rgb,
+            laterality=side,
+            measurements=tuple(dict.fromkeys(("volume", *self.measurements))),
+            axes=self.axes,
+            is_finding=is_finding,
+        )
 
 
 class _Class(_Strict):

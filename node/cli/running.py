@@ -13,6 +13,7 @@ from node.clock import SystemClock
 from node.config import Config
 from node.ledger.opening import LedgerNotReadyError
 from node.rules.failures import Refusal
+from node.rules.nouns import STANDARD_OUTPUTS, Output
 
 
 def add_verbs(verbs: Any) -> None:  # noqa: ANN401 - argparse keeps the type private
@@ -30,18 +31,28 @@ def add_verbs(verbs: Any) -> None:  # noqa: ANN401 - argparse keeps the type pri
     sub.add_argument("--ae-title", default="ARCHIVE", help="its AE title (%(default)s)")
     sub.add_argument("--host", default="127.0.0.1", help="where to listen (%(default)s)")
     sub.add_argument("--port", type=port, default=4242, help="where to listen (%(default)s)")
-    sub = add_verb(
-        verbs, "run-once", "a folder of DICOM in, SEG, SR and preview out: no network", _run_once
-    )
+    sub = add_verb(verbs, "run-once", "a folder of DICOM in, results out: no network", _run_once)
     sub.add_argument("path", type=Path, help="a folder that holds one series")
     sub.add_argument("--model", required=True, help="its name on the shelf")
     sub.add_argument("--out", type=Path, required=True, help="a folder for what is made")
+    words = ",".join(Output)
+    sub.add_argument(
+        "--results", type=_outputs, help=f"what to make, of {words}; default: as a route"
+    )
 
 
 def _leg(name: str) -> str:
     if name not in app.LEGS:
         raise argparse.ArgumentTypeError(f"{name} is no leg; there are {', '.join(app.LEGS)}")
     return name
+
+
+def _outputs(text: str) -> frozenset[Output]:
+    unknown = [word for word in text.split(",") if word not in set(Output)]
+    if unknown:
+        words = ", ".join(Output)
+        raise argparse.ArgumentTypeError(f"{unknown[0]} is nothing to make; there are {words}")
+    return frozenset(map(Output, text.split(",")))
 
 
 def _run(options: argparse.Namespace, config: Config) -> int:
@@ -80,13 +91,16 @@ def _run_once(options: argparse.Namespace, config: Config) -> None:
     from node.bundles.shelf import Shelf
     from node.stages.once import run_once
 
-    shelf = Shelf(config.models.dir)
-    runner = Runner(config.models.threads or os.cpu_count() or 1)
     if not options.path.is_dir():
         raise FailedError(f"{options.path} is not a folder; name one that holds one series")
+    bundle = Shelf(config.models.dir).get(options.model)
+    if isinstance(bundle, Refusal):
+        raise FailedError(str(bundle))
     options.out.mkdir(parents=True, exist_ok=True)
+    runner = Runner(config.models.threads or os.cpu_count() or 1)
+    wanted = options.results or STANDARD_OUTPUTS
     try:
-        written = run_once(options.path, options.model, options.out, shelf, runner, SystemClock())
+        written = run_once(options.path, bundle, options.out, runner, SystemClock(), wanted)
     finally:
         runner.close()
     if isinstance(written, Refusal):

@@ -136,6 +136,11 @@ class ModelsSection(Section):
     threads: Annotated[int, Field(strict=True, ge=0)] = 0
 
 
+_Output = Literal[
+    "seg", "labelmap", "sr", "preview", "key_objects", "presentation_state", "pdf", "rtstruct"
+]
+
+
 class RouteSection(Section):
     """Which series go to which model, and where its results go."""
 
@@ -143,6 +148,8 @@ class RouteSection(Section):
     when: Annotated[dict[str, Any], AfterValidator(_frozen)]
     model: Name
     send_to: tuple[str, ...] = ()
+    results: tuple[_Output, ...] = ("seg", "sr", "preview", "key_objects", "presentation_state")
+    if_not_run: tuple[Literal["report", "picture"], ...] = ("report",)
 
 
 class SettlingSection(Section):

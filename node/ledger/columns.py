@@ -9,10 +9,12 @@ from typing import Any
 
 from sqlalchemy import (
     ARRAY,
+    Boolean,
     ColumnElement,
     Connection,
     DateTime,
     Dialect,
+    Integer,
     Table,
     Text,
     any_,
@@ -23,6 +25,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+Flag = Boolean(create_constraint=False).with_variant(Integer(), "sqlite")
+"""Yes or no; SQLite's strict tables know only whole numbers."""
 
 
 def canonical(value: object) -> str:

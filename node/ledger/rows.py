@@ -72,6 +72,9 @@ def result_of(row: Row) -> Result:
         sha256=row["sha256"],
         size=row["size"],
         predecessor=row["predecessor"],
+        optional=bool(row["optional"]),
+        instead_of=row["instead_of"],
+        withheld=bool(row["withheld"]),
     )
 
 

@@ -16,9 +16,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from node.ledger.columns import Moment, Plain, Structure
+from node.ledger.columns import Flag, Moment, Plain, Structure
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every revision that this version of the node knows, oldest first; the last one is ours."""
 
 metadata = MetaData(
@@ -203,13 +203,16 @@ result = Table(
     Column("sop_class_uid", Plain, nullable=False, doc="(0008,0016)"),
     Column("series_instance_uid", Plain, nullable=False, index=True, doc="its own new series"),
     Column("transfer_syntax_uid", Plain, nullable=False, doc="as it lies in the spool"),
-    Column("kind", Plain, nullable=False, doc="SEG, SR or PREVIEW"),
+    Column("kind", Plain, nullable=False, doc="as in node.rules.nouns.Result"),
     Column("spool_name", Plain, nullable=False, doc="its file in the spool"),
     Column("sha256", Plain, nullable=False, doc="of that file"),
     Column("size", Large, nullable=False, doc="bytes of that file"),
     Column("predecessor", Plain, doc="the same kind of result of the edition before"),
     Column("made_at", Moment, nullable=False, doc="when its job finished"),
     Column("released_at", Moment, doc="when its bytes were let go"),
+    Column("optional", Flag, nullable=False, doc="whether a destination may do without it"),
+    Column("instead_of", Plain, doc="SOP class; only for who does not accept that"),
+    Column("withheld", Flag, nullable=False, doc="whether it failed our own checks"),
     info={"about": "Objects that models made."},
     sqlite_strict=True,
 )

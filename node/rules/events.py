@@ -30,11 +30,13 @@ class Event(StrEnum):
     JOB_REFUSED = "job_refused"
     JOB_FAILED = "job_failed"
     JOB_FINISHED = "job_finished"
+    RESULTS_WITHHELD = "results_withheld"
 
     DELIVERY_QUEUED = "delivery_queued"
     DELIVERY_STARTED = "delivery_started"
     DELIVERY_RETRIED = "delivery_retried"
     DELIVERY_ACCEPTED = "delivery_accepted"
+    DELIVERY_DECLINED = "delivery_declined"
     DELIVERY_FAILED = "delivery_failed"
     COMMITMENT_REQUESTED = "commitment_requested"
     DELIVERY_COMMITTED = "delivery_committed"

@@ -26,6 +26,7 @@ DELIVERY = {
     "sending": "claimed under a lease by the deliver leg",
     "accepted": "the destination answered success",
     "committed": "the destination vouched for it (storage commitment)",
+    "declined": "the destination does not take this kind of object, and need not",
     "failed": "the destination refuses for good, or the time is up; a person may retry it",
 }
 
@@ -52,6 +53,7 @@ TRANSITIONS: dict[str, dict[tuple[str, Event], str]] = {
         ("queued", Event.DELIVERY_STARTED): "sending",
         ("sending", Event.DELIVERY_RETRIED): "queued",
         ("sending", Event.DELIVERY_ACCEPTED): "accepted",
+        ("sending", Event.DELIVERY_DECLINED): "declined",
         ("sending", Event.DELIVERY_FAILED): "failed",
         ("failed", Event.DELIVERY_RETRIED): "queued",
         ("accepted", Event.COMMITMENT_REQUESTED): "accepted",

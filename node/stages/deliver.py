@@ -73,7 +73,7 @@ class Deliver:
                 self._give_up(delivery, why)
             return
         waiting = {delivery.result.sop_instance_uid: delivery for delivery in due}
-        parcels = [_parcel(delivery, self._spool) for delivery in due]
+        parcels = [_parcel(delivery, self._spool) for delivery in sorted(due, key=_turn)]
         for sent in scu.send(peer, self._own_ae, parcels, self._tls):
             self._note_surely(waiting[sent.parcel.sop_instance_uid], sent)
         self._own.ring()
@@ -98,6 +98,10 @@ class Deliver:
                 self._own.pause(pause)
 
     def _note(self, delivery: Delivery, sent: Sent) -> None:
+        if sent.declined:
+            self._ledger.delivery_declined(delivery.delivery_id, sent.declined)
+            self._say(Event.DELIVERY_DECLINED, delivery, sent.declined)
+            return
         refusal = sent.refusal or status.refusal(sent.status, delivery.destination, sent.comment)
         if refusal is None:
             said = status.describe(sent.status or status.SUCCESS)
@@ -124,7 +128,7 @@ class Deliver:
         self._say(Event.DELIVERY_FAILED, delivery, str(refusal))
 
     def _say(self, event: Event, delivery: Delivery, reason: str) -> None:
-        level = "info" if event is Event.DELIVERY_ACCEPTED else "warning"
+        level = "info" if event in _WELL else "warning"
         log.say(
             event,
             level,
@@ -135,6 +139,17 @@ class Deliver:
         )
 
 
+_WELL = (Event.DELIVERY_ACCEPTED, Event.DELIVERY_DECLINED)
+_FIRST = ("SEG", "LABELMAP", "SR", "ENHANCED_SR")
+"""What others refer to goes before them."""
+
+
+def _turn(delivery: Delivery) -> tuple[int, str]:
+    kind = delivery.result.kind
+    rank = _FIRST.index(kind) if kind in _FIRST else len(_FIRST)
+    return rank, delivery.result.sop_instance_uid
+
+
 def _parcel(delivery: Delivery, spool: Spool) -> Parcel:
     result = delivery.result
     return Parcel(
@@ -142,4 +157,6 @@ def _parcel(delivery: Delivery, spool: Spool) -> Parcel:
         result.sop_instance_uid,
         result.transfer_syntax_uid,
         spool.path(result.spool_name),
+        result.optional,
+        result.instead_of,
     )

@@ -6,9 +6,9 @@ bundle, so a second try makes the same bytes, and the ledger takes them once.
 """
 
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from threading import Event as Signal
@@ -18,13 +18,21 @@ from node import log
 from node.bundles.runner import Runner
 from node.bundles.shelf import Bundle, Shelf
 from node.dicom import results
-from node.dicom.results import Made
+from node.dicom.results import Made, not_run
 from node.dicom.volume import Volume, read_volume
-from node.ledger.opening import LeaseLostError
+from node.ledger.opening import LeaseLostError, ResultChangedError
 from node.rules import naming, retrying
 from node.rules.events import Event
 from node.rules.failures import Fault, Refusal
-from node.rules.nouns import Job, Result
+from node.rules.nouns import (
+    STANDARD_OUTPUTS,
+    Job,
+    ModelIdentity,
+    Notice,
+    Output,
+    Result,
+    Route,
+)
 from node.rules.retrying import Persistence
 from node.stages.turning import Bell, Rooms
 
@@ -38,13 +46,15 @@ PAUSES = Persistence(first=2.0, longest=60.0)
 class Limits:
     """How long a model may take, how often a job is tried, and how the pauses between grow.
 
-    `warm` names the model whose process is started before its first job.
+    `warm` names the model whose process is started before its first job. `routes` say what is
+    made of a run, and how a study is told that there was none.
     """
 
     timeout_seconds: float = 600.0
     attempts: int = 3
     warm: str | None = None
     pauses: Persistence = PAUSES
+    routes: Mapping[str, Route] = field(default_factory=dict)
 
 
 class Infer:
@@ -113,9 +123,15 @@ class Infer:
             what = f"{type(error).__name__} at {_where(error)}"
             refusal = Refusal(f"the node failed on it ({what})", Fault.NODE, again=True)
         if refusal is not None:
-            self._end(job, refusal)
+            self._end_if_ours(job, refusal)
 
-    def _end(self, job: Job, refusal: Refusal) -> None:
+    def _end_if_ours(self, job: Job, refusal: Refusal) -> None:
+        try:
+            self._end(job, refusal)
+        except LeaseLostError:
+            log.say(Event.JOB_LAPSED, "warning", job=job.job_id, reason="its lease was lost")
+
+    def _end(self, job: Job, refusal: Refusal, withheld: Sequence[Result] = ()) -> None:
         attempts_left = self._limits.attempts - job.attempts
         if refusal.again and attempts_left > 0:
             pause = timedelta(seconds=retrying.pause(job.attempts, self._limits.pauses))
@@ -123,17 +139,65 @@ class Infer:
                 job.job_id, self._worker, str(refusal), self._clock.now() + pause
             )
             event = Event.JOB_RETRIED
-        elif refusal.fault in (Fault.INPUT, Fault.MODEL) and not refusal.again:
-            self._ledger.job_refused(job.job_id, self._worker, refusal.reason, refusal.advice)
-            event = Event.JOB_REFUSED
         else:
-            self._ledger.job_failed(job.job_id, self._worker, refusal.reason, refusal.advice)
-            event = Event.JOB_FAILED
+            event = self._end_for_good(job, refusal, withheld)
         series = job.series_instance_uid
         log.say(event, "warning", job=job.job_id, series=series, reason=str(refusal))
 
+    def _end_for_good(self, job: Job, refusal: Refusal, withheld: Sequence[Result]) -> Event:
+        """Tell the study, too, that there is no result, and why."""
+        notices = [*withheld, *self._notices(job, refusal)]
+        refused = refusal.fault in (Fault.INPUT, Fault.MODEL) and not refusal.again
+        end = self._ledger.job_refused if refused else self._ledger.job_failed
+        said = (job.job_id, self._worker, refusal.reason, refusal.advice)
+        try:
+            end(*said, notices)
+        except ResultChangedError:  # as after an upgrade, which words its notices in another way
+            log.say(
+                "notice_not_written",
+                "warning",
+                job=job.job_id,
+                reason="another one was kept under its UID",
+            )
+            end(*said)
+        return Event.JOB_REFUSED if refused else Event.JOB_FAILED
+
+    def _notices(self, job: Job, refusal: Refusal) -> list[Result]:
+        """Write what the route wants to be told; that this fails must not hide the job's end."""
+        route = self._limits.routes.get(job.route)
+        wanted = route.if_not_run if route is not None else frozenset((Notice.REPORT,))
+        if not wanted or not job.send_to:
+            return []
+        try:
+            return [self._keep(one) for one in self._write_notices(job, refusal, wanted)]
+        except Exception as error:  # noqa: BLE001 - the message may hold patient data: type only
+            what = f"{type(error).__name__} at {_where(error)}"
+            log.say("notice_not_written", "error", job=job.job_id, error=what)
+            return []
+
+    def _write_notices(self, job: Job, refusal: Refusal, wanted: frozenset[Notice]) -> list[Made]:
+        instances = self._ledger.instances_of(job.series_instance_uid, job.edition)
+        paths = [self._spool.path(one.spool_name) for one in instances]
+        image = next((path for path in paths if path.exists()), None)
+        if image is None:
+            log.say("notice_not_written", "warning", job=job.job_id, reason="no image is left")
+            return []
+        folder = self._spool.work(job.job_id)
+        before = [*self._ledger.results_of(job.job_id), *self._predecessors(job)]
+        model = self._identity(job)
+        return not_run.write_notice(
+            not_run.NotRun(image, model, job, refusal, folder, before), wanted
+        )
+
+    def _identity(self, job: Job) -> ModelIdentity:
+        """Name the model as well as the shelf can; in doubt it is for research."""
+        bundle = self._shelf.get(job.model)
+        if isinstance(bundle, Refusal):
+            return ModelIdentity(job.model, "", job.bundle_hash, "research")
+        return bundle.manifest.identity
+
     def _try(self, job: Job) -> Refusal | None:
-        """Run the job once; None when its results are in the ledger."""
+        """Run the job once; None when it has come to its end."""
         if job.attempts > self._limits.attempts + LAPSES_ALLOWED:
             why = f"it was started {job.attempts - 1} times and never came to an end"
             return Refusal(why, Fault.NODE, "See the journal of those times, then `radnode retry`")
@@ -154,9 +218,11 @@ class Infer:
         run = results.begin(
             volume, findings, bundle.manifest, named, folder, self._predecessors(job)
         )
-        made = results.make(run)
+        made = results.make(run, self._wanted(job))
         if isinstance(made, results.Withheld):
-            return made.refusal
+            aside = [replace(self._keep(one), withheld=True) for one in made.objects]
+            self._end(replace(job, attempts=self._limits.attempts), made.refusal, aside)
+            return None
         kept = [self._keep(one) for one in made.objects]
         facts = {
             **made.facts,
@@ -172,6 +238,10 @@ class Infer:
         )
         self._deliver.ring()
         return None
+
+    def _wanted(self, job: Job) -> frozenset[Output]:
+        route = self._limits.routes.get(job.route)
+        return STANDARD_OUTPUTS if route is None else route.results
 
     def _volume(self, job: Job, bundle: Bundle) -> Volume | Refusal:
         instances = self._ledger.instances_of(job.series_instance_uid, job.edition)

@@ -1,13 +1,14 @@
-"""A folder of DICOM in, SEG, SR and preview out: the infer leg alone, without network or ledger."""
+"""A folder of DICOM in, results out: the infer leg alone, without network or ledger."""
 
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from node.bundles.runner import Runner
-from node.bundles.shelf import Shelf
+from node.bundles.shelf import Bundle
 from node.clock import Clock
 from node.dicom import header, results
 from node.dicom.header import Part10
@@ -15,7 +16,7 @@ from node.dicom.results import ResultSet
 from node.dicom.volume import read_volume
 from node.rules import naming
 from node.rules.failures import Refusal
-from node.rules.nouns import Job
+from node.rules.nouns import STANDARD_OUTPUTS, Job, Output
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +28,29 @@ class Written:
 
 
 def run_once(
-    folder: Path, model: str, out: Path, shelf: Shelf, runner: Runner, clock: Clock
+    folder: Path,
+    bundle: Bundle,
+    out: Path,
+    runner: Runner,
+    clock: Clock,
+    wanted: frozenset[Output] = STANDARD_OUTPUTS,
 ) -> Written | Refusal:
     """Have a model look at the one series in a folder, and write what it found to another.
 
     The same folder and bundle give the same UIDs as on the node; the content time is now.
 
+    Args:
+        folder: what lies in it and below, in any order.
+        bundle: the model.
+        out: made if need be; each result is called after its kind, with a number if there are
+            several.
+        runner: runs the model.
+        clock: gives the content time.
+        wanted: what to make besides SEG and SR.
+
     Raises:
         OSError: the folder cannot be read, or the other not be written.
     """
-    bundle = shelf.get(model)
-    if isinstance(bundle, Refusal):
-        return bundle
     found = _images(folder)
     if isinstance(found, Refusal):
         return found
@@ -49,9 +61,9 @@ def run_once(
         findings = runner.predict(bundle, volume, Path(work), timeout_s=3600.0)
         if isinstance(findings, Refusal):
             return findings
-        job = _job(list(found.values()), model, bundle.manifest.identity.bundle_hash, clock)
+        job = _job(list(found.values()), bundle, clock)
         run = results.begin(volume, findings, bundle.manifest, job, Path(work))
-        made = results.make(run)
+        made = results.make(run, wanted)
         if isinstance(made, results.Withheld):
             return made.refusal
         return _write(made, out)
@@ -69,8 +81,9 @@ def _images(folder: Path) -> dict[Path, Part10] | Refusal:
     return found
 
 
-def _job(images: Sequence[Part10], model: str, bundle_hash: str, clock: Clock) -> Job:
+def _job(images: Sequence[Part10], bundle: Bundle, clock: Clock) -> Job:
     first = images[0].header
+    bundle_hash = bundle.manifest.identity.bundle_hash
     digest = naming.evidence_digest((one.header.sop_instance_uid, one.sha256) for one in images)
     return Job(
         job_id=naming.job_id(first.series_instance_uid, digest, bundle_hash),
@@ -79,7 +92,7 @@ def _job(images: Sequence[Part10], model: str, bundle_hash: str, clock: Clock) -
         edition=1,
         evidence=digest,
         route="run-once",
-        model=model,
+        model=bundle.manifest.identity.name,
         bundle_hash=bundle_hash,
         send_to=(),
         settled_at=clock.now(),
@@ -88,8 +101,12 @@ def _job(images: Sequence[Part10], model: str, bundle_hash: str, clock: Clock) -
 
 def _write(made: ResultSet, out: Path) -> Written:
     out.mkdir(parents=True, exist_ok=True)
+    total = Counter(one.kind for one in made.objects)
+    seen: Counter[str] = Counter()
     paths = []
     for one in made.objects:
-        paths.append(out / f"{one.kind.lower()}{one.path.suffix}")
+        seen[one.kind] += 1
+        number = f"_{seen[one.kind]:02}" if total[one.kind] > 1 else ""
+        paths.append(out / f"{one.kind.lower()}{number}{one.path.suffix}")
         shutil.move(one.path, paths[-1])
     return Written(tuple(paths), made.facts)

@@ -5,11 +5,14 @@ import threading
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from node.bundles.shelf import Shelf
 from node.spool import Spool
 from node.stages import infer
 from node.stages.infer import Infer, Limits, clear_left_work
 from node.stages.turning import Bell, Rooms
-from tests.ledger.making import Home, a_waiting_job
+from tests.fakes.clock import FakeClock
+from tests.fakes.scanner import Scanner
+from tests.ledger.making import Home, a_waiting_job, events_of
 
 
 class Stopped:
@@ -25,8 +28,6 @@ class Stopped:
 @pytest.fixture
 def held(tmp_path, monkeypatch):
     """An infer leg that holds a job, the job, its ledger and its runner."""
-    from tests.fakes.clock import FakeClock
-
     monkeypatch.setattr(infer, "LEASE_SECONDS", 0.3)
     home = Home(None, tmp_path, FakeClock())
     a_waiting_job(home)
@@ -68,3 +69,85 @@ def test_scratch_that_a_crash_left_goes_and_that_of_a_running_job_stays(held, tm
     (spool.work(job.job_id) / "voxels.npy").write_bytes(b"in use")
     clear_left_work(Rooms(ledger, spool, leg._clock, "test"))
     assert spool.work_names() == {job.job_id}
+
+
+@pytest.fixture
+def refusing(tmp_path):
+    """An infer leg without the model that its one job wants, and where the job's image is to be."""
+    home = Home(None, tmp_path, FakeClock())
+    job = a_waiting_job(home)
+    spool = Spool(tmp_path / "spool")
+    rooms = Rooms(home.ledger, spool, home.clock, "test")
+    leg = Infer(rooms, Shelf(tmp_path / "shelf"), Stopped(), Limits(attempts=1), Bell())
+    (image,) = home.ledger.instances_of(job.series_instance_uid, 1)
+    path = spool.path(image.spool_name)
+    yield leg, home, job, path
+    home.close()
+
+
+def test_a_study_is_told_that_a_model_did_not_run(refusing):
+    leg, home, job, path = refusing
+    Scanner().series(n=1)[0].save_as(path, enforce_file_format=True)
+    leg.step()
+    (notice,) = home.ledger.results_of(job.job_id)
+    assert notice.kind == "NOT_RUN"
+    assert path.parents[2].joinpath(notice.spool_name).exists()
+    assert home.ledger.destinations_waiting() == {"archive": 1, "pacs": 1}
+
+
+@pytest.mark.parametrize("image", ["gone", "damaged"])
+def test_a_notice_that_cannot_be_written_does_not_hide_how_the_job_ended(refusing, image, capsys):
+    leg, home, job, path = refusing
+    if image == "damaged":
+        path.write_bytes(b"no DICOM any more")
+    leg.step()
+    assert home.ledger.status()["jobs"]["refused"] == 1
+    assert "brain_mask" in home.ledger.status()["failures"][0]["reason"]
+    assert home.ledger.results_of(job.job_id) == []
+    assert "notice_not_written" in capsys.readouterr().err
+
+
+def test_a_notice_in_other_words_is_another_one_and_names_the_first(refusing):
+    leg, home, job, path = refusing
+    dataset = Scanner().series(n=1)[0]
+    for number in (3, 4):
+        dataset.SeriesNumber = number
+        dataset.save_as(path, enforce_file_format=True)
+        leg.step()
+        home.ledger.retry(job.job_id, "a person")
+    first, second = home.ledger.results_of(job.job_id)
+    assert {first.predecessor, second.predecessor} & {
+        first.sop_instance_uid,
+        second.sop_instance_uid,
+    }
+    assert events_of(home, job.job_id).count("job_refused") == 2
+
+
+def test_a_notice_that_came_out_different_under_its_uid_does_not_hide_the_end_either(
+    refusing, capsys
+):
+    leg, home, job, path = refusing
+    dataset = Scanner().series(n=1)[0]
+    for name in ("first", "second"):
+        dataset.StudyDescription = name
+        dataset.save_as(path, enforce_file_format=True)
+        leg.step()
+        home.ledger.retry(job.job_id, "a person")
+    assert len(home.ledger.results_of(job.job_id)) == 1
+    assert events_of(home, job.job_id).count("job_refused") == 2
+    assert "another one was kept under its UID" in capsys.readouterr().err
+
+
+def test_a_lease_that_was_lost_at_the_very_end_is_no_failure_of_the_leg(refusing, monkeypatch):
+    leg, home, *_ = refusing
+    real = home.ledger.claim_job
+
+    def claim_and_lose(*arguments):
+        claimed = real(*arguments)
+        home.clock.advance(60)
+        home.ledger.jobs_lapsed()
+        return claimed
+
+    monkeypatch.setattr(home.ledger, "claim_job", claim_and_lose)
+    assert leg.step() == 0.0
+    assert home.ledger.status()["jobs"]["waiting"] == 1

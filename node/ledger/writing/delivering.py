@@ -113,14 +113,25 @@ class Delivering(Transactions):
             }
             move(page, row, Event.DELIVERY_RETRIED, {**_back(not_before), "reason": reason}, told)
 
+    def delivery_declined(self, delivery_id: str, reason: str) -> None:
+        """Note that the destination does not take this kind of object, and need not.
+
+        Raises:
+            ForbiddenTransitionError: the delivery is not being sent.
+        """
+        self._over(delivery_id, Event.DELIVERY_DECLINED, reason)
+
     def delivery_failed(self, delivery_id: str, reason: str) -> None:
         """Note that it will not be tried again unless a person says so.
 
         Raises:
             ForbiddenTransitionError: the delivery is not being sent.
         """
+        self._over(delivery_id, Event.DELIVERY_FAILED, reason)
+
+    def _over(self, delivery_id: str, event: Event, reason: str) -> None:
         with self._writing() as page:
-            row = _one(page, delivery_id, Event.DELIVERY_FAILED)
+            row = _one(page, delivery_id, event)
             values = {
                 "worker": None,
                 "lease_until": None,
@@ -128,7 +139,7 @@ class Delivering(Transactions):
                 "reason": reason,
             }
             told = {"reason": reason, "attempts": row["attempts"]}
-            move(page, row, Event.DELIVERY_FAILED, values, told)
+            move(page, row, event, values, told)
 
 
 def _lapsed(now: datetime) -> list[ColumnElement[bool]]:

@@ -99,21 +99,39 @@ class Inferring(Transactions):
             told = {"worker": worker, "reason": reason, "not_before": not_before.isoformat()}
             _move(page, row, Event.JOB_RETRIED, values, told)
 
-    def job_refused(self, job_id: str, worker: str, reason: str, advice: str) -> None:
-        """Note that the model cannot use the series.
+    def job_refused(
+        self,
+        job_id: str,
+        worker: str,
+        reason: str,
+        advice: str,
+        notices: Sequence[Result] = (),
+    ) -> None:
+        """Note that the model cannot use the series, and owe what tells the study so.
 
         Raises:
             LeaseLostError: the worker does not hold the job.
+            ResultChangedError: a notice exists already under the same UID with other bytes.
         """
-        self._end(job_id, worker, Event.JOB_REFUSED, reason, advice)
+        self._end(job_id, worker, Event.JOB_REFUSED, (reason, advice), notices)
 
-    def job_failed(self, job_id: str, worker: str, reason: str, advice: str) -> None:
-        """Note that the job was tried as often as allowed.
+    def job_failed(
+        self,
+        job_id: str,
+        worker: str,
+        reason: str,
+        advice: str,
+        notices: Sequence[Result] = (),
+    ) -> None:
+        """Note that the job was tried as often as allowed, and owe what tells the study so.
+
+        Results that were withheld may be among the notices: they are kept, and owed to nobody.
 
         Raises:
             LeaseLostError: the worker does not hold the job.
+            ResultChangedError: a notice exists already under the same UID with other bytes.
         """
-        self._end(job_id, worker, Event.JOB_FAILED, reason, advice)
+        self._end(job_id, worker, Event.JOB_FAILED, (reason, advice), notices)
 
     def job_finished(
         self,
@@ -144,17 +162,32 @@ class Inferring(Transactions):
             ]
             told = {"worker": worker, "results": made, "findings": dict(findings)}
             _move(page, row, Event.JOB_FINISHED, values, told)
-            for one in results:
-                _keep(page, row, one)
-                if one.kind != "PREVIEW":
-                    owe(page, row, one, destinations)
+            _keep_and_owe(page, row, results, destinations)
 
-    def _end(self, job_id: str, worker: str, event: Event, reason: str, advice: str) -> None:
+    def _end(
+        self,
+        job_id: str,
+        worker: str,
+        event: Event,
+        ending: tuple[str, str],
+        notices: Sequence[Result],
+    ) -> None:
+        reason, advice = ending
         with self._writing() as page:
             row = _held(page, job_id, worker)
             values = {**FREE, "finished_at": page.now, "reason": reason, "advice": advice}
             told = {"worker": worker, "reason": reason, "advice": advice or None}
             _move(page, row, event, values, told)
+            withheld = [one for one in notices if one.withheld]
+            if withheld:
+                kept = [
+                    {"kind": r.kind, "sop": r.sop_instance_uid, "sha256": r.sha256}
+                    for r in withheld
+                ]
+                subject = f"job {job_id}"
+                about = {"results": kept, "reason": reason}
+                page.note(Event.RESULTS_WITHHELD, subject, job_concerns(row), about)
+            _keep_and_owe(page, row, notices, row["send_to"])
 
 
 class ResultChangedError(Exception):
@@ -198,8 +231,18 @@ def _move(
     page.note(event, f"job {row['job_id']}", job_concerns(row), told)
 
 
+def _keep_and_owe(
+    page: Page, row: Row, made: Sequence[Result], destinations: Sequence[str]
+) -> None:
+    for one in made:
+        _keep(page, row, one)
+        if one.kind != "PREVIEW" and not one.withheld:
+            owe(page, row, one, destinations)
+
+
 def _keep(page: Page, row: Row, one: Result) -> None:
-    query = select(results.c.sha256).where(results.c.sop_instance_uid == one.sop_instance_uid)
+    same = results.c.sop_instance_uid == one.sop_instance_uid
+    query = select(results.c.sha256, results.c.withheld).where(same)
     known = page.connection.execute(query).first()
     if known is None:
         values = {
@@ -213,9 +256,20 @@ def _keep(page: Page, row: Row, one: Result) -> None:
             "sha256": one.sha256,
             "size": one.size,
             "predecessor": one.predecessor,
+            "optional": one.optional,
+            "instead_of": one.instead_of,
+            "withheld": one.withheld,
             "made_at": page.now,
         }
         page.connection.execute(insert(results), values)
+    elif known.withheld:  # an earlier try's, which nobody was sent
+        page.connection.execute(
+            update(results)
+            .where(same)
+            .values(
+                sha256=one.sha256, size=one.size, spool_name=one.spool_name, withheld=one.withheld
+            )
+        )
     elif known.sha256 != one.sha256:
         raise ResultChangedError(
             f"result {one.sop_instance_uid} exists already with other bytes; "

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from threading import BoundedSemaphore, Lock, Thread, Timer
 
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event
@@ -29,6 +30,7 @@ from pynetdicom.transport import AddressInformation
 from node import log
 from node.clock import Clock, SystemClock
 from node.dicom import services, status
+from node.dicom.header import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.rules.admitting import Rejection
 from node.rules.nouns import Caller
 from node.wire import plain, shape
@@ -52,7 +54,7 @@ from node.wire.storing import (
 __all__ = ["Answer", "Arrival", "Draft", "Handler", "Limits", "Listener"]
 
 # (result, source, diagnostic) of A-ASSOCIATE-RJ, PS3.8 9.3.4
-_REJECTIONS = {
+REJECTIONS = {
     Rejection.CALLED_AE: (1, 1, 7),
     Rejection.CALLING_AE: (1, 1, 3),
     Rejection.CERTIFICATE: (1, 1, 3),
@@ -118,6 +120,8 @@ class Listener:
         self._handshakes = BoundedSemaphore(HANDSHAKES)
         self._porch: Porch | None = None
         self._ae = AE(ae_title=own_ae)
+        self._ae.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
+        self._ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
         self._ae.maximum_associations = _NO_LIMIT  # it counts threads; we count associations
         self._ae.maximum_pdu_size = self.limits.maximum_pdu
         self._ae.acse_timeout = self.limits.request_seconds
@@ -298,7 +302,7 @@ class Listener:
             rejected = self._admit(event)
         except Exception as error:  # noqa: BLE001 - see above
             log.say("admission_failed", "error", error=type(error).__name__)
-            rejected = _REJECTIONS[Rejection.BUSY]
+            rejected = REJECTIONS[Rejection.BUSY]
         if rejected is not None:
             event.assoc.acse.send_reject(*rejected)
             event.assoc.kill()
@@ -307,7 +311,7 @@ class Listener:
         caller = _caller(event)
         admission = self._handler.admit(caller)
         if admission.rejection is not None:
-            return _REJECTIONS[admission.rejection]
+            return REJECTIONS[admission.rejection]
         conversation = _Conversation(uuid.uuid4().hex, caller)
         assert admission.peer is not None  # noqa: S101 - no rejection means a peer
         with self._lock:
@@ -318,7 +322,7 @@ class Listener:
         if crowded:
             self._handler.crowded(caller)
             self._handler.closed(conversation.association, "aborted", 0)
-            return _REJECTIONS[Rejection.LIMIT]
+            return REJECTIONS[Rejection.LIMIT]
         confirm_identity(event, admission.peer)
         return None
 

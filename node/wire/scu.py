@@ -9,6 +9,7 @@ from threading import Event as Signal
 
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
+from pydicom.uid import UID
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event
@@ -19,9 +20,11 @@ from pynetdicom.sop_class import (
     Verification,
 )
 
-from node.dicom import status
+from node.dicom import services, status
+from node.dicom.header import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.rules.failures import Fault, Refusal
 from node.rules.nouns import Peer
+from node.wire import outgoing
 from node.wire.commitment import CommitmentReport, read_report
 from node.wire.pausing import paused
 from node.wire.scp import no_delay
@@ -37,19 +40,26 @@ MAXIMUM_CONTEXTS = 128  # PS3.8: odd identifiers from 1 to 255
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A Part 10 file to be sent: what it is, and where it lies."""
+    """A Part 10 file to be sent: what it is, where it lies, and whether the peer needs it.
+
+    A peer that does not accept the class of an `optional` one does without. One with `instead_of`
+    is only for peers that do not accept that SOP class.
+    """
 
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
     path: Path
+    optional: bool = False
+    instead_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
     """What became of one parcel: the peer's status and comment, or a refusal without an answer.
 
-    `broke` says that the association is of no more use.
+    With `declined` it was not stored, and need not be, for that reason. `broke` says that the
+    association is of no more use.
     """
 
     parcel: Parcel
@@ -57,6 +67,7 @@ class Sent:
     comment: str = ""
     refusal: Refusal | None = None
     broke: bool = False
+    declined: str = ""
 
 
 def echo(peer: Peer, own_ae: str, tls: Security | None = None) -> Refusal | None:
@@ -76,22 +87,64 @@ def send(
 ) -> Iterator[Sent]:
     """Send files to a peer over one association, and yield what became of each, in order.
 
-    The files go as they are (same transfer syntax); the peer must accept it. When the
-    association cannot be opened or breaks, every file left over is yielded with the refusal.
+    The files go as they are (same transfer syntax), read piece by piece; the peer must accept it.
+    When the association cannot be opened or breaks, every file left over is yielded with the
+    refusal. A file that the peer need not have is declined when it does not accept its kind.
     """
-    wanted = dict.fromkeys((p.sop_class_uid, p.transfer_syntax_uid) for p in parcels)
-    contexts = [build_context(sop_class, [syntax]) for sop_class, syntax in wanted]
-    with _association(peer, own_ae, tls, contexts[:MAXIMUM_CONTEXTS]) as association:
+    if not parcels:
+        return
+    with _association(peer, own_ae, tls, _contexts(parcels)) as association:
         if isinstance(association, Refusal):
             for parcel in parcels:
-                yield Sent(parcel, None, refusal=association, broke=True)
+                yield _not_begun(parcel, peer, association)
             return
+        outgoing.hold_little(association, ANSWER_SECONDS)
         broke = False
         with paused(association):
             for parcel in parcels:
-                sent = _broken(parcel, peer) if broke else _send_one(association, peer, parcel)
+                sent = _broken(parcel, peer) if broke else _offer(association, peer, parcel)
                 broke = sent.broke
                 yield sent
+
+
+def _contexts(parcels: Sequence[Parcel]) -> list[PresentationContext]:
+    """Propose what the parcels are, and then what tells whether they are needed."""
+    wanted = dict.fromkeys((p.sop_class_uid, p.transfer_syntax_uid) for p in parcels)
+    for parcel in parcels:
+        if parcel.instead_of is not None:
+            wanted.setdefault((parcel.instead_of, parcel.transfer_syntax_uid))
+    contexts = [build_context(sop_class, [syntax]) for sop_class, syntax in wanted]
+    return contexts[:MAXIMUM_CONTEXTS]
+
+
+def _not_begun(parcel: Parcel, peer: Peer, refusal: Refusal) -> Sent:
+    """Say what becomes of a parcel when there is no association."""
+    if refusal.advice == _ALLOW:  # the peer is there, and takes nothing of what was proposed
+        return _not_taken(parcel, peer)
+    return Sent(parcel, None, refusal=refusal, broke=True)
+
+
+def _offer(association: Association, peer: Peer, parcel: Parcel) -> Sent:
+    """Send a parcel if the peer takes its kind, and if it does not take what it stands in for."""
+    accepted = {
+        (str(context.abstract_syntax), str(context.transfer_syntax[0]))
+        for context in association.accepted_contexts
+    }
+    if parcel.instead_of in {sop_class for sop_class, _ in accepted}:
+        why = f"{peer.name} accepts {services.name(parcel.instead_of)}, which says the same"
+        return Sent(parcel, None, declined=why)
+    if (parcel.sop_class_uid, parcel.transfer_syntax_uid) not in accepted:
+        return _not_taken(parcel, peer)
+    return _send_one(association, peer, parcel)
+
+
+def _not_taken(parcel: Parcel, peer: Peer) -> Sent:
+    """Say what becomes of a parcel whose kind the peer does not take."""
+    kind = services.name(parcel.sop_class_uid)
+    why = f"{peer.name} does not accept {kind} in {services.name(parcel.transfer_syntax_uid)}"
+    if parcel.optional:
+        return Sent(parcel, None, declined=f"{why}, and can do without")
+    return Sent(parcel, None, refusal=Refusal(why, Fault.PEER, _ALLOW))
 
 
 def request_commitment(
@@ -147,21 +200,17 @@ def _commitment_request(transaction_uid: str, instances: Sequence[tuple[str, str
 
 def _send_one(association: Association, peer: Peer, parcel: Parcel) -> Sent:
     try:
-        answer = association.send_c_store(parcel.path)
-    except ValueError:  # pynetdicom: no accepted presentation context
-        why = Refusal(
-            f"{peer.name} does not accept this kind of object in this transfer syntax",
-            Fault.PEER,
-            _ALLOW,
-        )
-        return Sent(parcel, None, refusal=why)
+        parcel.path.open("rb").close()
     except OSError:
         why = Refusal("the file could not be read from the spool", Fault.NODE, again=True)
         return Sent(parcel, None, refusal=why)
-    except InvalidDicomError:
+    try:
+        answer = association.send_c_store(parcel.path)
+    except (InvalidDicomError, AttributeError, EOFError, ValueError):  # before anything is sent
         why = Refusal("the file in the spool is no DICOM object any more", Fault.NODE, _LOOK)
         return Sent(parcel, None, refusal=why)
-    except RuntimeError:  # pynetdicom: no association any more
+    except (OSError, RuntimeError):  # in the middle of it, or there is no association any more
+        association.abort()
         return _broken(parcel, peer)
     if not _answered(answer):
         why = Refusal(f"{peer.name} gave no answer to C-STORE", Fault.PEER, again=True)
@@ -196,6 +245,8 @@ def _association(
         yield Refusal(str(error), Fault.NODE)
         return
     ae = AE(ae_title=own_ae)
+    ae.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
+    ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
     ae.connection_timeout = CONNECT_SECONDS
     ae.acse_timeout = CONNECT_SECONDS
     ae.dimse_timeout = ANSWER_SECONDS

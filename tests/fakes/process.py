@@ -20,9 +20,13 @@ ROOT = Path(__file__).parents[2]
 
 
 class NodeProcess:
-    """One radnode in a folder of its own. `destinations` maps peer names to DICOM ports."""
+    """One radnode in a folder of its own. `destinations` maps peer names to DICOM ports.
 
-    def __init__(self, folder, destinations=None, **changes):
+    Its one route makes what `results` says; less than by default, since most journeys are about
+    something else.
+    """
+
+    def __init__(self, folder, destinations=None, results=("seg", "sr"), **changes):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
@@ -53,6 +57,7 @@ class NodeProcess:
                     "when": {"Modality": "MR", "SeriesDescription": "*T1*"},
                     "model": "brain_mask",
                     "send_to": list(destinations or {}),
+                    "results": list(results),
                 }
             ],
             "settling": {"quiet_seconds": 0.5, "aborted_association_quiet_seconds": 1},
@@ -135,6 +140,23 @@ class NodeProcess:
         raise AssertionError(
             f"no {event} in {seconds} s; events: {self.events()}\n{self.journal()[-3000:]}"
         )
+
+    def wait_ended(self, seconds=90):
+        """Wait until a job has ended and nothing of it is on its way; give the audit rows."""
+        deadline = time.monotonic() + seconds
+        ledger = self.ledger()
+        try:
+            while time.monotonic() < deadline:
+                found = ledger.status()
+                ended = sum(found["jobs"][state] for state in ("done", "refused", "failed"))
+                going = found["jobs"]["waiting"] + found["jobs"]["running"]
+                going += found["deliveries"]["queued"] + found["deliveries"]["sending"]
+                if ended and not going:
+                    return ledger.audit_rows(0, 1_000_000)
+                time.sleep(0.1)
+        finally:
+            ledger.close()
+        raise AssertionError(f"not over in {seconds} s: {found}\n{self.journal()[-3000:]}")
 
     def send(self, paths, calling="SCANNER"):
         """C-STORE files; give the list of what became of each."""

@@ -41,4 +41,4 @@ def test_the_demonstration_shows_results_and_where_they_are(tmp_path, destinatio
     assert json.loads((results / "figures.json").read_text())["volumes_ml"]["Brain"] > 1000
     if destination == "small archive":
         kept = {pydicom.dcmread(p).Modality for p in (tmp_path / ".demo" / "pacs").rglob("*.dcm")}
-        assert kept == {"SEG", "SR"}
+        assert kept == {"SEG", "SR", "OT", "PR"}  # OT: the preview pictures, PR: the axes

@@ -104,15 +104,19 @@ def test_run_once_needs_neither_network_nor_database(tmp_path, thin_head):
     for path in thin_head:
         (folder / path.name).symlink_to(path)
     said = node.cli(
-        "run-once", str(folder), "--model", "brain_mask", "--out", str(tmp_path / "out")
+        *("run-once", str(folder), "--model", "brain_mask"),
+        *("--out", str(tmp_path / "out"), "--results", "seg,sr"),
     )
     assert "Brain" in said
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {"seg.dcm", "sr.dcm", "preview.png"}
+    made = {p.name for p in (tmp_path / "out").iterdir()}
+    assert made == {"seg.dcm", "sr.dcm", "enhanced_sr.dcm", "preview.png"}
     assert not (node.data / "ledger.sqlite").exists()
     empty = tmp_path / "empty"
     empty.mkdir()
     said = node.cli("run-once", str(empty), "--model", "brain_mask", "--out", "x", code=1)
     assert "0 images of 0 series" in said
+    asked = ("run-once", str(folder), "--model", "brain_mask", "--out", "x", "--results")
+    assert "film is nothing to make" in node.cli(*asked, "seg,film", code=2)
 
 
 def test_the_second_model_answers_present_or_absent_with_a_probability(tmp_path, thin_head, tool):

@@ -1,9 +1,12 @@
 """Calling peers that refuse, abort, stall and answer badly."""
 
+import subprocess
 import threading
 import time
 import types
+from dataclasses import replace
 
+import pydicom
 import pytest
 from pynetdicom.dimse import DIMSEServiceProvider
 
@@ -11,8 +14,10 @@ from bench.orthanc import free_port
 from node.dicom import status
 from node.rules.nouns import Peer
 from node.wire import scu
+from tests.fakes.desk import wait_until
 from tests.fakes.pacs import Pacs
 from tests.fakes.process import parcels
+from tests.fakes.scanner import Scanner
 
 
 @pytest.fixture
@@ -133,3 +138,56 @@ def test_an_answer_is_not_taken_away_by_pynetdicoms_reactor(files, monkeypatch):
     with Pacs() as pacs:
         sent = list(scu.send(peer(pacs), "RADNODE", files))
     assert [s.status for s in sent] == [status.SUCCESS] * 3
+
+
+MR, CT = "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.2"
+
+
+def test_an_optional_object_is_declined_by_who_does_not_take_its_class(files):
+    wanted = [replace(files[0], optional=True), files[1]]
+    with Pacs(accepts=(CT,)) as pacs:
+        sent = list(scu.send(peer(pacs), "RADNODE", wanted))
+    assert [bool(s.declined) for s in sent] == [True, False]
+    with Pacs() as pacs:
+        sent = list(scu.send(peer(pacs), "RADNODE", wanted))
+    assert [s.status for s in sent] == [status.SUCCESS] * 2
+
+
+@pytest.mark.parametrize(
+    ("accepts", "said"),
+    [
+        ((CT, MR), ["stored", "declined"]),
+        ((CT,), ["stored", "declined"]),
+        ((MR,), ["declined", "stored"]),
+        (("1.2.840.10008.5.1.4.1.1.128",), ["declined", "failed"]),
+    ],
+)
+def test_of_two_that_say_the_same_the_peer_gets_the_one_that_it_takes(tmp_path, accepts, said):
+    """The second is for who does not take CT; even alone, it is known what the peer takes."""
+    one = parcels(Scanner(modality="CT").save(tmp_path / "ct", 1))[0]
+    other = parcels(Scanner().save(tmp_path / "mr", 1))[0]
+    pair = [replace(one, optional=True), replace(other, instead_of=CT)]
+    for wanted, expected in ((pair, said), (pair[1:], said[1:])):
+        with Pacs(accepts=accepts) as pacs:
+            sent = list(scu.send(peer(pacs), "RADNODE", wanted))
+        told = {None: "failed", status.SUCCESS: "stored"}
+        assert ["declined" if s.declined else told[s.status] for s in sent] == expected
+
+
+def test_a_file_goes_as_it_lies(files, tmp_path):
+    """What stands in it is not read and written anew: not every name would survive that."""
+    name = str(pydicom.dcmread(files[0].path).PatientName).encode()
+    odd = b"\xff\xfe\xe4^caf\xe9".ljust(len(name))
+    files[0].path.write_bytes(files[0].path.read_bytes().replace(name, odd))
+    port = free_port()
+    keeping = ["storescp", "+B", "-od", str(tmp_path), "-fe", ".kept", str(port)]
+    with subprocess.Popen(keeping) as storescp:
+        there = Peer("pacs", "ANY", "127.0.0.1", port)
+        wait_until(lambda: scu.echo(there, "RADNODE") is None)
+        (sent,) = scu.send(there, "RADNODE", files[:1])
+        storescp.terminate()
+    assert sent.status == status.SUCCESS
+    (kept,) = tmp_path.glob("*.kept")
+    content = files[0].path.read_bytes()
+    assert content.count(odd) == kept.read_bytes().count(odd) == 1
+    assert kept.read_bytes().endswith(content[content.index(odd) :])

@@ -1,0 +1,127 @@
+"""What each service does, and what a peer can rely on (PS3.2 N.5)."""
+
+from node.dicom import services, status
+from node.wire.conformance.created import CREATED
+from node.wire.conformance.tables import named, table
+
+
+def section() -> str:
+    """Write section 5."""
+    return f"""\
+## 5 Service and Interoperability Description
+
+### 5.1 Mapping of Services to Application Entities
+All services are those of the AE RADNODE: Verification as SCU and SCP, Storage as SCU and SCP,
+Storage Commitment Push Model as SCU.
+
+### 5.2 DIMSE Services
+
+#### 5.2.1 Basic Worklist Management Service
+Not supported.
+
+#### 5.2.2 Modality Performed Procedure Step Service
+Not supported.
+
+#### 5.2.3 Unified Worklist and Procedure Step Service
+Not supported.
+
+#### 5.2.4 Instance Availability Notification Service
+Not supported.
+
+#### 5.2.5 Storage Service
+
+##### 5.2.5.1 SCU of the Storage SOP Classes
+{_as_user()}
+
+###### 5.2.5.1.1 Transcoding of Transfer Syntaxes
+None: a result is sent as it was written, in
+{", ".join(services.name(uid) for uid in services.PROPOSED_SYNTAXES)}.
+
+##### 5.2.5.2 SCP of the Storage SOP Classes
+{_as_provider()}
+
+#### 5.2.6 Storage Commitment Service
+As SCU, where the configuration says that a destination offers it. What a destination has accepted
+is asked about with N-ACTION (Storage Commitment Push Model). The N-EVENT-REPORT is taken on the
+same association or on one that the destination opens (it then negotiates the SCP role). What it
+vouches for is final; what it does not is sent again. An unanswered request is put again after an
+hour. Bytes are let go after the configured time, whether or not commitment was asked for.
+
+{_not_there()}
+
+{_across_services()}"""
+
+
+def _not_there() -> str:
+    return """\
+#### 5.2.7 Query/Retrieve Service
+Not supported.
+
+#### 5.2.8 Print Management Service
+Not supported.
+
+### 5.3 DICOM Web Services
+Not supported.
+
+### 5.4 Media Services
+Not supported.
+
+### 5.5 Real-Time Video Services
+Not supported."""
+
+
+def _across_services() -> str:
+    return """\
+### 5.6 Cross-Service Considerations
+The same images and the same bundle give the same results, byte for byte and under the same UIDs: to
+send one again changes nothing at its destination. A series that grows after it was read is read
+again; the report of its later edition names the earlier one in Predecessor Documents Sequence
+(0040,A360). Of one run, the segmentation is sent before the report that refers to it, and these
+before the other results.
+
+### 5.7 Specific Character Sets
+Patient and study are taken over from the images byte for byte, with their Specific Character Set
+(0008,0005), whatever it is, and never decoded on the way. All text of our own is ASCII, which every
+one of the character sets contains. Nothing is matched by name."""
+
+
+def _as_user() -> str:
+    rows = [(*named(services.RESULT_CLASSES[kind]), one.when) for kind, one in CREATED.items()]
+    kinds = table(("SOP Class", "UID", "Sent"), rows)
+    return f"""\
+{kinds}
+
+What is sent follows what the destination negotiates. A SOP Class that a destination need not have
+and does not accept is left out, and that is noted as *declined*. Comprehensive 3D SR that is not
+accepted is declined if the destination accepts Enhanced SR, which is then sent in its place; a
+destination that accepts neither is told to a person as a failure. Results that do not stand the
+node's own checks are kept and sent to nobody."""
+
+
+def _as_provider() -> str:
+    answers = table(("Status", "When"), [(status.describe(code), when) for code, when in ANSWERS])
+    return f"""\
+Level 2 (Full): objects are kept as they come, in the transfer syntax in which they came, with all
+their standard and private elements; nothing is coerced, nothing is decoded.
+
+{answers}
+
+Success means by default that the object is synced to disk under its final name. The configuration
+may weaken that to a sync before each release is answered, or to none; then a power cut, never the
+end of the process, may take objects that were answered with success.
+
+An object that was received before with the same content is answered with success and changes
+nothing. One with the same SOP Instance UID and other content is answered with success, kept beside
+the first, audited, and never read by a model. Objects are deleted when everything that was to be
+done with them is final and the configured time is up."""
+
+
+ANSWERS: tuple[tuple[int, str], ...] = (
+    (status.SUCCESS, "the object is a complete file in the spool"),
+    (status.OUT_OF_RESOURCES, "no room, too large, or the disk failed; nothing was kept"),
+    (status.NOT_AUTHORIZED, "the configuration does not let this peer store"),
+    (status.PROCESSING_FAILURE, "an internal failure; nothing was kept"),
+    (status.DATA_SET_DOES_NOT_MATCH, "its SOP UIDs differ from the command's"),
+    (status.CANNOT_UNDERSTAND, "it is not DICOM inside, or a UID is missing or invalid"),
+)
+"""What a C-STORE to us may be answered with."""

@@ -13,13 +13,15 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from bench import receive, turnaround
+from bench import receive, turnaround, volume, writing
 
 RESULTS = Path("bench/results")
 Bench = Callable[[int, Path], dict[str, object]]
 BENCHES: dict[str, Bench] = {
     "receive": receive.run,
+    "results": writing.run,
     "turnaround": turnaround.run,
+    "volume": volume.run,
 }
 
 
@@ -30,7 +32,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="see that all works; measures little")
     options = parser.parse_args()
-    benches: dict[str, Bench] = {**BENCHES, "receive": partial(receive.run, quick=options.quick)}
+    quick = {"receive": receive.run, "results": writing.run, "volume": volume.run}
+    benches: dict[str, Bench] = dict(BENCHES)
+    benches.update({name: partial(run, quick=options.quick) for name, run in quick.items()})
     wanted = [name.strip() for name in options.only.split(",") if name.strip()] or list(BENCHES)
     unknown = [name for name in wanted if name not in BENCHES]
     if unknown:

@@ -188,7 +188,7 @@ TELLING: dict[str, str] = {
     "series_settled": "series settled: {reason}",
     "job_created": "job created by route {route}",
     "job_claimed": "the model is looking",
-    "job_finished": "SEG and SR written and checked",
+    "job_finished": "the results are written and checked",
     "delivery_accepted": "one result accepted by the PACS",
 }
 
@@ -212,7 +212,8 @@ def wait_for_results(ledger: Ledger, uid: str, told: Callable[[str], None] | Non
         if bad:
             raise GaveUpError(f"{', '.join(bad)}; see `radnode show {uid}`")
         queued = events.count("delivery_queued")
-        if queued and events.count("delivery_accepted") == queued:
+        ended = events.count("delivery_accepted") + events.count("delivery_declined")
+        if queued and ended == queued:
             return
         time.sleep(0.05)
     raise GaveUpError("no result in time; see .demo/node.log")
@@ -226,8 +227,11 @@ def _tell(ledger: Ledger, uid: str, seconds: float, where: str, nifti: Path, beg
     paths = {}
     for result in ledger.results_of(finished["job_id"]):
         suffix = "png" if result.kind == "PREVIEW" else "dcm"
-        paths[result.kind] = folder / f"{result.kind.lower()}.{suffix}"
-        shutil.copyfile(FOLDER / "node" / "spool" / result.spool_name, paths[result.kind])
+        count = sum(path.name.startswith(result.kind.lower()) for path in folder.iterdir())
+        number = f"_{count + 1}" if count else ""
+        path = folder / f"{result.kind.lower()}{number}.{suffix}"
+        shutil.copyfile(FOLDER / "node" / "spool" / result.spool_name, path)
+        paths.setdefault(result.kind, path)
     volumes = finished["detail"]["findings"].get("volumes_ml", {})
     print()
     print(f"From the last slice to the stored result: {seconds:.1f} s")
@@ -240,6 +244,8 @@ def _tell(ledger: Ledger, uid: str, seconds: float, where: str, nifti: Path, beg
     print(f"SEG      {paths['SEG']}")
     print(f"SR       {paths['SR']}")
     print(f"Preview  {paths['PREVIEW']}")
+    others = sorted({path.name for path in folder.iterdir()} - {p.name for p in paths.values()})
+    print(f"All of them, and {len(others)} more pictures, are in {folder}")
     print(f"SEG and SR lie in the images' own study at {where}")
     print(f"Input: {nifti.name}; all in all {time.monotonic() - began:.1f} s")
     print("What happened, step by step:")

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Installs the real peers of the tests where apt is there and we may: Orthanc, DCMTK, PostgreSQL, and
-# the T1 head of mricron-data. Does nothing when they are there; never fails: the tests tell.
+# Installs the real peers of the tests where apt is there and we may: Orthanc, DCMTK, PostgreSQL,
+# PixelMed's validator, and the T1 head of mricron-data. Does nothing when they are there; never fails: the tests tell.
 set -u
 missing=()
 command -v Orthanc >/dev/null 2>&1 || [ -x /usr/sbin/Orthanc ] || missing+=(orthanc)
 command -v storescu >/dev/null 2>&1 || missing+=(dcmtk)
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing+=(postgresql)
+[ -e /usr/share/java/pixelmed.jar ] || missing+=(libpixelmed-java)
+command -v java >/dev/null 2>&1 || missing+=(default-jre-headless)
 command -v systemd-analyze >/dev/null 2>&1 || missing+=(systemd)
 [ -e /usr/share/mricron/templates/ch2.nii.gz ] || missing+=(mricron-data)
 [ ${#missing[@]} -eq 0 ] && exit 0

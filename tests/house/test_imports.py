@@ -45,7 +45,7 @@ VIOLATIONS = {
     "the child reads DICOM": (CHILD, "node/bundles/child.py", "import pydicom"),
     "an engine knows the ledger": (CHILD, "node/engines/engine.py", "import node.ledger.opening"),
     "the node imports the workshop": (WORKSHOP, "node/app/house.py", "import models"),
-    "a circle in a room": (CIRCLES, "node/dicom/header.py", "from node.dicom import volume"),
+    "a circle in a room": (CIRCLES, "node/dicom/scanning.py", "from node.dicom import volume"),
 }
 
 

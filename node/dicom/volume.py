@@ -6,7 +6,7 @@ straight to its place in the block (`pixels`, `voxels`). `growing` does the same
 are still coming in. Whatever is set right on the way is said in `Volume.repairs`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -146,10 +146,10 @@ def _picture(
     picture = pictures.read(images, requirement.choose)
     if isinstance(picture, Refusal):
         return picture
-    refusal = _out_of_range((picture.spacing_mm[1], *picture.spacing_mm[1:]), requirement)
+    rows, columns = picture.spacing_mm[1:]
+    refusal = _out_of_range({"rows": rows, "columns": columns}, requirement)
     if refusal is not None and picture.measured:
         return refusal
-    rows, columns = picture.spacing_mm[1:]
     affine = np.array([[0, 0, columns, 0], [0, rows, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1.0]])
     return Volume(
         picture.shown[np.newaxis],
@@ -189,7 +189,8 @@ def _assemble(
     stack = geometry.stack(planes.at(kept), _thickness(distinct[0]), allowed)
     if isinstance(stack, Refusal):
         return stack
-    refusal = _out_of_range(stack.spacing_mm, requirement) or _too_large(stack, distinct[0])
+    spacings = dict(zip(("slices", "rows", "columns"), stack.spacing_mm, strict=True))
+    refusal = _out_of_range(spacings, requirement) or _too_large(stack, distinct[0])
     return refusal or _filled(distinct, stack, supply, repairs)
 
 
@@ -254,15 +255,13 @@ def _same_image(images: Sequence[Scan], planes: Planes, one: int, other: int) ->
         return False
 
 
-def _out_of_range(
-    spacings: tuple[float, float, float], requirement: InputRequirement
-) -> Refusal | None:
+def _out_of_range(spacings: Mapping[str, float], requirement: InputRequirement) -> Refusal | None:
     low, high = requirement.spacing_mm
-    if all(low <= spacing <= high for spacing in spacings):
+    if all(low <= spacing <= high for spacing in spacings.values()):
         return None
-    said = " x ".join(f"{spacing:.2f}" for spacing in spacings)
+    said = " x ".join(f"{spacing:.2f}" for spacing in spacings.values())
     return Refusal(
-        f"voxels are {said} mm (slices, rows, columns); "
+        f"voxels are {said} mm ({', '.join(spacings)}); "
         f"the model reads {low:g} to {high:g} mm along each axis",
         advice="Route another reconstruction of the study to this model",
     )

@@ -36,13 +36,18 @@ class Orthanc:
         ae_title: str = "ORTHANC",
         modalities: dict[str, list[object]] | None = None,
         port: int = 0,
+        settings: dict[str, object] | None = None,
     ) -> None:
-        """Prepare; `modalities` maps names to [AE title, host, port] of those it may call."""
+        """Prepare; `modalities` maps names to [AE title, host, port] of those it may call.
+
+        `settings` are keys of its configuration, over those that are ours.
+        """
         self.folder = folder
         self.ae_title = ae_title
         self.port = port or free_port()
         self.http_port = free_port()
         self._modalities = modalities or {}
+        self._settings = settings or {}
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -146,4 +151,5 @@ class Orthanc:
             "ConcurrentJobs": 2,
             "StableAge": 60,
             "Plugins": [],
+            **self._settings,
         }

@@ -25,13 +25,27 @@ def furnish(house: House, legs: Sequence[str], stack: ExitStack) -> None:
 
 def _furnish_settle(house: House) -> None:
     from node.bundles.shelf import Shelf
+    from node.stages.counting import PacsCount
     from node.stages.settle import Settle
 
     shelf = Shelf(house.config.models.dir)
+    settling = house.config.settling
     patience = Patience(
-        quiet=house.config.settling.quiet_seconds,
-        open_quiet=house.config.settling.open_association_quiet_seconds,
-        aborted_quiet=house.config.settling.aborted_association_quiet_seconds,
+        quiet=settling.quiet_seconds,
+        open_quiet=settling.open_association_quiet_seconds,
+        aborted_quiet=settling.aborted_association_quiet_seconds,
+        sure=settling.complete_seconds,
+        open_sure=settling.complete_open_association_seconds,
+        counted=settling.pacs_count_seconds,
+        incomplete=settling.incomplete_seconds,
+        shortest=settling.shortest_seconds,
+    )
+    counts = PacsCount(
+        peers_of(house.config),
+        house.config.node.ae_title,
+        house.clock,
+        house.bells["settle"],
+        house.security,
     )
     house.legs.append(
         Settle(
@@ -40,6 +54,7 @@ def _furnish_settle(house: House) -> None:
             patience,
             bundle_hash=shelf.recorded_hash,
             infer=house.bells["infer"],
+            pacs=counts,
         )
     )
 

@@ -58,6 +58,7 @@ def routes_of(config: Config) -> list[Route]:
             tuple(r.send_to),
             frozenset(Output(one) for one in r.results),
             frozenset(Notice(one) for one in r.if_not_run),
+            r.stat,
         )
         for r in config.routes
     ]

@@ -150,6 +150,7 @@ class RouteSection(Section):
     send_to: tuple[str, ...] = ()
     results: tuple[_Output, ...] = ("seg", "sr", "preview", "key_objects", "presentation_state")
     if_not_run: tuple[Literal["report", "picture"], ...] = ("report",)
+    stat: bool = False
 
 
 class SettlingSection(Section):
@@ -158,6 +159,11 @@ class SettlingSection(Section):
     quiet_seconds: Number = 5.0
     open_association_quiet_seconds: Number = 60.0
     aborted_association_quiet_seconds: Number = 60.0
+    complete_seconds: Number = 0.2
+    complete_open_association_seconds: Number = 5.0
+    pacs_count_seconds: Number = 2.0
+    incomplete_seconds: Number = 60.0
+    shortest_seconds: Number = 1.0
 
 
 class DeliverySection(Section):

@@ -18,7 +18,7 @@ from sqlalchemy import (
 
 from node.ledger.columns import Flag, Moment, Plain, Structure
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every revision that this version of the node knows, oldest first; the last one is ours."""
 
 metadata = MetaData(
@@ -153,6 +153,27 @@ feeding = Table(
     sqlite_strict=True,
 )
 
+habit = Table(
+    "habit",
+    metadata,
+    Column("calling_ae", Plain, primary_key=True, doc="the sender's AE title"),
+    Column("series", Integer, nullable=False, doc="how many series of it have settled"),
+    Column("pause_ms", Integer, nullable=False, doc="its longest pause inside one; old ones fade"),
+    info={"about": "How long senders pause inside a series."},
+    sqlite_strict=True,
+)
+
+signal = Table(
+    "signal",
+    metadata,
+    Column("series_instance_uid", Plain, primary_key=True, doc="the series that it is about"),
+    Column("source", Plain, primary_key=True, doc="who says so, in words"),
+    Column("images", Integer, nullable=False, doc="how many images the series has"),
+    Column("told_at", Moment, nullable=False, doc="when it was said last"),
+    info={"about": "What others say of how many images a series has."},
+    sqlite_strict=True,
+)
+
 job = Table(
     "job",
     metadata,
@@ -183,6 +204,7 @@ job = Table(
     Column("reason", Plain, doc="why it was refused, failed or put off, in plain words"),
     Column("advice", Plain, doc="what a person can do about it"),
     Column("findings", Structure, doc="what the model found, and facts of the run"),
+    Column("turn_at", Moment, doc="its turn goes by this instead of when it was made"),
     info={"about": "One model run over one edition of one series."},
     sqlite_strict=True,
 )

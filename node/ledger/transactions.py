@@ -6,16 +6,18 @@ was committed before it, and nothing changes under its hands. The price, one com
 some hundred transactions a second; what comes fast (images) comes in batches.
 """
 
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from threading import Event as Pause
 from threading import Lock, local
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from node.clock import Clock
@@ -25,6 +27,8 @@ from node.rules.events import Event
 
 WAIT_SECONDS = 30
 """How long a writer waits for the one before it; a verb that waited longer fails and is retried."""
+SWITCH_TRIES, SWITCH_SECONDS = 100, 0.05
+"""How often and after which pause a new database is asked again to keep a log."""
 ADVISORY_LOCK = 0x7261_646E  # "radn"
 CHUNK = 500
 """Most values in one IN (…)."""
@@ -192,14 +196,29 @@ def _prepare_sqlite(connection: DBAPIConnection, _: object) -> None:
         None  # BEGIN is ours; the driver would put it off to the first write
     )
     cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {WAIT_SECONDS * 1000}")
+    _keep_a_log(cursor)
     for pragma in _PRAGMAS:
         cursor.execute(pragma)
     cursor.close()
 
 
+def _keep_a_log(cursor: DBAPICursor) -> None:
+    """Switch to write-ahead logging; of several who do so first, all but one are told to wait.
+
+    (SQLite does not honour the busy timeout when the mode of a new database is changed.)
+    """
+    for _ in range(SWITCH_TRIES):
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            Pause().wait(SWITCH_SECONDS)
+        else:
+            return
+    cursor.execute("PRAGMA journal_mode = WAL")
+
+
 _PRAGMAS: Sequence[str] = (
-    f"PRAGMA busy_timeout = {WAIT_SECONDS * 1000}",
-    "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
 )

@@ -103,6 +103,7 @@ class Route:
     """Which series go to which model, and where its results go.
 
     `results` says what is made of a run, `if_not_run` what is sent when the model did not run.
+    `stat` is for emergencies: its series go before others.
     """
 
     name: str
@@ -111,6 +112,7 @@ class Route:
     send_to: tuple[str, ...]
     results: frozenset[Output] = STANDARD_OUTPUTS
     if_not_run: frozenset[Notice] = frozenset((Notice.REPORT,))
+    stat: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,8 @@ class SeriesEvidence:
 
     `first_received`, `last_received`, `last_closed` are UTC; `open_associations` counts those
     that brought any of its instances and are still open; `aborted` says that the last one to
-    close was aborted or lost.
+    close was aborted or lost. `habit` is that of its slowest sender, `signals` what others have
+    told us of it.
     """
 
     series_instance_uid: str
@@ -156,6 +159,47 @@ class SeriesEvidence:
     last_closed: datetime | None
     aborted: bool
     attributes: Mapping[str, Attribute]
+    habit: "Habit | None" = None
+    signals: tuple["Signal", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Habit:
+    """What was learnt of a sender: how many series it sent, and its longest pause inside one (s).
+
+    Old pauses fade: each series that goes faster makes the longest one a little shorter.
+    """
+
+    series: int
+    pause: float
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What somebody else says of a series: who ("MPPS", "the PACS archive"), and how many images.
+
+    One that is not `firm` counts what it has at the moment, and may itself wait for more.
+    """
+
+    source: str
+    images: int
+    firm: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where one image of a series has its place, as its header says.
+
+    `number` is its Instance Number, `acquisition` its Acquisition Number, `along` where its centre
+    lies along the normal of its plane (mm). Images of one stack have the same `stack`; its first
+    part is the orientation.
+    """
+
+    sop_instance_uid: str
+    number: int | None = None
+    acquisition: str = ""
+    stack: tuple[str, ...] = ()
+    along: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +217,8 @@ class Job:
 
     `evidence` is the digest of the instances it reads (`rules.naming.evidence_digest`),
     `settled_at` the moment that every result of the job bears as its content time, so that a
-    retry makes the same bytes. `bundle_hash` is the one the shelf held when the job was made.
+    retry makes the same bytes. `bundle_hash` is the one the shelf held when the job was made. One
+    that is `stat` goes before those in the queue that have not waited for long.
     """
 
     job_id: str
@@ -187,6 +232,7 @@ class Job:
     send_to: tuple[str, ...]
     settled_at: datetime
     attempts: int = 0
+    stat: bool = False
 
 
 @dataclass(frozen=True, slots=True)

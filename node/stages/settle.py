@@ -1,13 +1,32 @@
 """From images to a settled series, and the job it deserves."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from node import log
-from node.rules import matching, naming, settling
+from node.dicom.placing import place
+from node.rules import completing, matching, naming, settling
+from node.rules.completing import Contents
 from node.rules.events import Event
-from node.rules.nouns import Job, Route, SeriesEvidence
+from node.rules.nouns import Job, Placed, Route, SeriesEvidence
 from node.rules.settling import Patience
+from node.stages.counting import PacsCount
 from node.stages.turning import Bell, Rooms
+
+LOOK_AFTER_SECONDS = 1.0
+"""While an association is open, images are looked at only when nothing came for so long."""
+MOST_IMAGES = 20_000
+"""Larger series settle by time and by what others count."""
+
+
+@dataclass(slots=True)
+class _Watched:
+    """A series as this process has last seen it, since when, and what its images say."""
+
+    shape: tuple[object, ...]
+    since: float
+    places: dict[str, Placed | None] = field(default_factory=dict)
+    contents: Contents | None = None
 
 
 class Settle:
@@ -22,15 +41,21 @@ class Settle:
         patience: Patience,
         bundle_hash: Callable[[str], str],
         infer: Bell,
+        pacs: PacsCount | None = None,
     ) -> None:
-        """`bundle_hash` gives the hash that the shelf has recorded for a model, "" for none."""
+        """`bundle_hash` gives the hash that the shelf has recorded for a model, "" for none.
+
+        `pacs` is asked how many images a series has there.
+        """
         self._ledger = rooms.ledger
+        self._spool = rooms.spool
+        self._pacs = pacs
         self._routes = routes
         self._patience = patience
         self._clock = rooms.clock
         self._bundle_hash = bundle_hash
         self._infer = infer
-        self._watched: dict[str, tuple[tuple[object, ...], float]] = {}
+        self._watched: dict[str, _Watched] = {}
 
     def step(self) -> float:
         """Settle what can be; give the time until the next series may be ready."""
@@ -42,26 +67,50 @@ class Settle:
 
     def _look_at(self, evidence: SeriesEvidence) -> float:
         watched = self._watch(evidence)
-        verdict = settling.settle(evidence, self._clock.now(), self._patience, watched)
+        stands_still = self._clock.monotonic() - watched.since
+        if not evidence.open_associations or stands_still >= LOOK_AFTER_SECONDS:
+            evidence = self._with_counts(evidence)
+            if watched.contents is None:
+                watched.contents = self._examine(evidence, watched.places)
+        verdict = settling.settle(
+            evidence, self._clock.now(), self._patience, stands_still, watched.contents
+        )
         if not verdict.settled:
-            return max(verdict.again_in, 0.01)
+            return min(max(verdict.again_in, 0.01), LOOK_AFTER_SECONDS)
         self._settle(evidence, verdict.reason)
         return 1.0
 
-    def _watch(self, evidence: SeriesEvidence) -> float:
-        """Give for how long this process has seen the series stand still."""
+    def _watch(self, evidence: SeriesEvidence) -> _Watched:
+        """Give what this process has seen of the series; anew when it no longer stands still."""
         shape = (
             evidence.edition,
             evidence.instances,
             evidence.open_associations,
             evidence.last_received,
         )
-        now = self._clock.monotonic()
         known = self._watched.get(evidence.series_instance_uid)
-        if known is None or known[0] != shape:
-            self._watched[evidence.series_instance_uid] = (shape, now)
-            return 0.0
-        return now - known[1]
+        if known is None or known.shape != shape:
+            places = {} if known is None else known.places
+            known = _Watched(shape, self._clock.monotonic(), places)
+            self._watched[evidence.series_instance_uid] = known
+        return known
+
+    def _with_counts(self, evidence: SeriesEvidence) -> SeriesEvidence:
+        counted = self._pacs.of(evidence) if self._pacs is not None else ()
+        return replace(evidence, signals=(*evidence.signals, *counted))
+
+    def _examine(self, evidence: SeriesEvidence, places: dict[str, Placed | None]) -> Contents:
+        """Look at the headers of the images that were not looked at before."""
+        if evidence.instances > MOST_IMAGES:
+            return Contents()
+        for one in self._ledger.instances_of(evidence.series_instance_uid, evidence.edition):
+            if one.spool_name not in places:
+                try:
+                    places[one.spool_name] = place(self._spool.path(one.spool_name))
+                except OSError:  # it says nothing; who reads the volume will say why
+                    places[one.spool_name] = None
+        readable = [found for found in places.values() if found is not None]
+        return completing.examine(readable, evidence.attributes)
 
     def _settle(self, evidence: SeriesEvidence, reason: str) -> None:
         uid = evidence.series_instance_uid
@@ -93,4 +142,5 @@ class Settle:
             bundle_hash=bundle_hash,
             send_to=route.send_to,
             settled_at=self._clock.now(),
+            stat=route.stat,
         )

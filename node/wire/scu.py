@@ -1,4 +1,4 @@
-"""Call: C-ECHO, C-STORE, and requests for storage commitment."""
+"""Call: C-ECHO, C-STORE, requests for storage commitment, and C-FIND to count a series."""
 
 import ssl
 from collections.abc import Iterator, Sequence
@@ -17,6 +17,7 @@ from pynetdicom.presentation import PresentationContext, build_context, build_ro
 from pynetdicom.sop_class import (
     StorageCommitmentPushModel,
     StorageCommitmentPushModelInstance,
+    StudyRootQueryRetrieveInformationModelFind,
     Verification,
 )
 
@@ -184,6 +185,37 @@ def request_commitment(
             return Refusal(f"{peer.name} did not take the request: {said}", Fault.PEER, again=True)
         arrived.wait(REPORT_SECONDS)
     return reports[0] if reports else None
+
+
+def count_images(
+    peer: Peer, own_ae: str, study_uid: str, series_uid: str, tls: Security | None = None
+) -> int | Refusal | None:
+    """Ask a PACS how many images a series has there (C-FIND, PS3.4 C.6.2); None: it cannot say."""
+    model = StudyRootQueryRetrieveInformationModelFind
+    question = Dataset()
+    question.QueryRetrieveLevel = "SERIES"
+    question.StudyInstanceUID = study_uid
+    question.SeriesInstanceUID = series_uid
+    question.NumberOfSeriesRelatedInstances = None
+    counts: list[int] = []
+    with _association(peer, own_ae, tls, [build_context(model)]) as association:
+        if isinstance(association, Refusal):
+            return association
+        with paused(association):
+            for answer, found in association.send_c_find(question, model):
+                if not _answered(answer):
+                    return Refusal(f"{peer.name} gave no answer to C-FIND", Fault.PEER, again=True)
+                if found is not None and str(found.get("SeriesInstanceUID", "")) == series_uid:
+                    counts.append(_number(found.get("NumberOfSeriesRelatedInstances")))
+    return max(counts, default=0) or None
+
+
+def _number(value: object) -> int:
+    """Read an integer string that a peer wrote; 0 for nothing and for nonsense."""
+    try:
+        return int(str(value))
+    except ValueError:
+        return 0
 
 
 def _commitment_request(transaction_uid: str, instances: Sequence[tuple[str, str]]) -> Dataset:

@@ -60,7 +60,11 @@ class NodeProcess:
                     "results": list(results),
                 }
             ],
-            "settling": {"quiet_seconds": 0.5, "aborted_association_quiet_seconds": 1},
+            "settling": {
+                "quiet_seconds": 0.5,
+                "aborted_association_quiet_seconds": 1,
+                "incomplete_seconds": 1,
+            },
             "delivery": {"retry_first_seconds": 0.5, "retry_longest_seconds": 2},
         }
         for section, values in changes.items():

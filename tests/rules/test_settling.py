@@ -1,10 +1,12 @@
 """When a series counts as complete."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from node.rules.nouns import SeriesEvidence
+from node.rules.completing import Contents
+from node.rules.nouns import Habit, SeriesEvidence, Signal
 from node.rules.settling import Patience, settle
 
 NOON = datetime(2026, 1, 10, 12, 0, tzinfo=UTC)
@@ -65,3 +67,59 @@ def test_a_clock_set_back_does_not_hang_a_series():
     yesterday = at(-86_400)
     assert not settle(evidence(closed=0), yesterday, PATIENCE, watched=4.0).settled
     assert settle(evidence(closed=0), yesterday, PATIENCE, watched=5.0).settled
+
+
+SURE = Contents(images=20, announced=20, announced_by="Images in Acquisition", whole=True)
+
+
+@pytest.mark.parametrize(
+    ("open_associations", "aborted", "seconds"), [(0, False, 0.2), (1, False, 5), (0, True, 5)]
+)
+def test_a_reached_count_shortens_each_wait(open_associations, aborted, seconds):
+    known = evidence(closed=0, open_associations=open_associations, aborted=aborted)
+    assert not settle(known, at(seconds - 0.1), PATIENCE, contents=SURE).settled
+    assert settle(known, at(seconds), PATIENCE, contents=SURE).settled
+
+
+def test_a_count_over_other_images_than_are_there_says_nothing():
+    known = replace(evidence(closed=0), instances=21)
+    assert not settle(known, at(4.9), PATIENCE, contents=SURE).settled
+    assert settle(known, at(5), PATIENCE, contents=SURE).settled
+
+
+def test_one_voice_that_misses_images_outweighs_the_others():
+    known = replace(evidence(closed=0), signals=(Signal("MPPS", 22),))
+    verdict = settle(known, at(30), PATIENCE, contents=SURE)
+    assert not verdict.settled
+    assert "2 of 22 images that MPPS counts are missing" in verdict.reason
+    assert settle(known, at(60), PATIENCE, contents=SURE).settled
+
+
+def test_what_a_pacs_counts_so_far_is_trusted_less_and_only_after_the_release():
+    counted = replace(evidence(closed=0), signals=(Signal("the PACS a", 20, firm=False),))
+    assert not settle(counted, at(1.9), PATIENCE).settled
+    assert settle(counted, at(2.0), PATIENCE).settled
+    is_open = replace(counted, open_associations=1)
+    assert not settle(is_open, at(59), PATIENCE).settled
+
+
+def test_a_pacs_that_has_fewer_says_nothing():
+    counted = replace(evidence(closed=0), signals=(Signal("the PACS a", 3, firm=False),))
+    assert not settle(counted, at(4.9), PATIENCE).settled
+    assert settle(counted, at(5.0), PATIENCE).settled
+
+
+@pytest.mark.parametrize(
+    ("habit", "seconds"),
+    [
+        (Habit(500, 0.1), 1.0),
+        (Habit(500, 0.9), 2.7),
+        (Habit(19, 0.1), 5.0),
+        (Habit(3, 8.0), 24.0),
+        (Habit(3, 300.0), 60.0),
+    ],
+)
+def test_a_sender_s_habits_make_the_wait_shorter_or_longer(habit, seconds):
+    known = replace(evidence(closed=0), habit=habit)
+    assert not settle(known, at(seconds - 0.1), PATIENCE).settled
+    assert settle(known, at(seconds), PATIENCE).settled

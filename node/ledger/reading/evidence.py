@@ -1,6 +1,7 @@
 """What is known of images and series: for settling, for building volumes, for the sweep."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -8,10 +9,19 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from node.ledger.reading.releasing import releasable
 from node.ledger.rows import attributes_of, instance_of
-from node.ledger.schema import association, conflict, feeding, instance, result, series
+from node.ledger.schema import (
+    association,
+    conflict,
+    feeding,
+    habit,
+    instance,
+    result,
+    series,
+    signal,
+)
 from node.ledger.transactions import Transactions, chunks
 from node.rules import naming
-from node.rules.nouns import Instance, SeriesEvidence
+from node.rules.nouns import Habit, Instance, SeriesEvidence, Signal
 
 
 class Evidence(Transactions):
@@ -23,8 +33,19 @@ class Evidence(Transactions):
         with self._reading() as connection:
             query = select(series).where(is_open).order_by(series.c.last_received)
             rows = connection.execute(query).mappings().all()
-            fed = _feeders(connection, is_open) if rows else {}
-        return [_evidence(row, fed.get(row["series_instance_uid"], {})) for row in rows]
+            if not rows:
+                return []
+            fed = _feeders(connection, is_open)
+            habits = _habits(connection, is_open)
+            signals = _signals(connection, is_open)
+        return [
+            replace(
+                _evidence(row, fed.get(row["series_instance_uid"], {})),
+                habit=habits.get(row["series_instance_uid"]),
+                signals=tuple(signals.get(row["series_instance_uid"], ())),
+            )
+            for row in rows
+        ]
 
     def instances_of(self, series_uid: str, edition: int) -> list[Instance]:
         """Give the images of a series up to an edition, by UID; `attributes` are the series'."""
@@ -111,6 +132,44 @@ def _feeders(
     found: dict[str, dict[str, tuple[int, datetime | None]]] = {}
     for uid, outcome, count, last in connection.execute(query):
         found.setdefault(uid, {})[outcome] = (count, last)
+    return found
+
+
+def _habits(connection: Connection, is_open: ColumnElement[bool]) -> dict[str, Habit]:
+    """For each open series, the habits of the slowest of those who feed it."""
+    query = (
+        select(feeding.c.series_instance_uid, habit.c.series, habit.c.pause_ms)
+        .join(association, association.c.association == feeding.c.association)
+        .join(series, series.c.series_instance_uid == feeding.c.series_instance_uid)
+        .outerjoin(habit, habit.c.calling_ae == association.c.calling_ae)
+        .where(is_open)
+    )
+    found: dict[str, list[Habit | None]] = {}
+    for uid, seen, pause in connection.execute(query):
+        known = None if seen is None else Habit(seen, pause / 1000)
+        found.setdefault(uid, []).append(known)
+    return {uid: slowest for uid, of_one in found.items() if (slowest := _slowest(of_one))}
+
+
+def _slowest(habits: Sequence[Habit | None]) -> Habit | None:
+    """Give the fewest series seen and the longest pause; of a stranger none was seen."""
+    known = [one for one in habits if one is not None]
+    if not known:
+        return None
+    seen = 0 if len(known) < len(habits) else min(one.series for one in known)
+    return Habit(seen, max(one.pause for one in known))
+
+
+def _signals(connection: Connection, is_open: ColumnElement[bool]) -> dict[str, list[Signal]]:
+    query = (
+        select(signal.c.series_instance_uid, signal.c.source, signal.c.images)
+        .join(series, series.c.series_instance_uid == signal.c.series_instance_uid)
+        .where(is_open)
+        .order_by(signal.c.source)
+    )
+    found: dict[str, list[Signal]] = {}
+    for uid, source, images in connection.execute(query):
+        found.setdefault(uid, []).append(Signal(source, images))
     return found
 
 

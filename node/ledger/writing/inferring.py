@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy import ColumnElement, func, insert, select, update
 
 from node.ledger.rows import Row, job_concerns, job_of
 from node.ledger.schema import job as table
@@ -41,7 +41,8 @@ class Inferring(Transactions):
                 return None
         with self._writing() as page:
             due = _due(page.now, models)
-            oldest = select(table).where(*due).order_by(table.c.created_at, table.c.job_id)
+            turn = func.coalesce(table.c.turn_at, table.c.created_at)
+            oldest = select(table).where(*due).order_by(turn, table.c.job_id)
             row = page.connection.execute(oldest.limit(1)).mappings().first()
             if row is None:
                 return None

@@ -1,23 +1,55 @@
-"""Writes down that a series has settled, and the job that it deserves or why it gets none."""
+"""Writes down that a series has settled, the job that it deserves, and what was learnt of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import insert, select, update
 
 from node.ledger.chain import Concerns
 from node.ledger.rows import job_concerns
+from node.ledger.schema import habit, instance, series, signal
 from node.ledger.schema import job as jobs
-from node.ledger.schema import series
 from node.ledger.transactions import Page, Transactions
 from node.rules import states
 from node.rules.events import Event
 from node.rules.nouns import Job, RouteDecision, SeriesEvidence
 
+STAT_HEAD_START = timedelta(minutes=10)
+"""A STAT job goes before all that wait for less than this; who waits longer is not starved."""
+LONGEST_PAUSE = 600.0
+"""A longer pause (s) inside a series is no habit: something was repaired, or sent by hand."""
+FADING = 0.95
+"""What is left of the longest pause after each series without such a one."""
+
 
 class Settling(Transactions):
-    """The verb of the settle leg."""
+    """The verbs of the settle leg."""
+
+    def series_announced(self, source: str, images: Mapping[str, int]) -> None:
+        """Note what somebody says of how many images series have; the last word counts.
+
+        Args:
+            source: who says so, in words ("MPPS", "the PACS archive").
+            images: how many, by Series Instance UID.
+        """
+        with self._writing() as page:
+            for uid, count in sorted(images.items()):
+                same = (signal.c.series_instance_uid == uid, signal.c.source == source)
+                change = update(signal).where(*same).values(images=count, told_at=page.now)
+                if page.connection.execute(change).rowcount:
+                    continue
+                page.connection.execute(
+                    insert(signal),
+                    {
+                        "series_instance_uid": uid,
+                        "source": source,
+                        "images": count,
+                        "told_at": page.now,
+                    },
+                )
 
     def series_settled(
         self,
@@ -55,6 +87,7 @@ class Settling(Transactions):
                 .values(state=state, settled_at=page.now, reason=reason)
             )
             page.connection.execute(end)
+            _learn(page, evidence)
             exists = job is not None and _exists(page, job.job_id)
             _note_settled(page, evidence, reason, exists=exists)
             told = [{"route": d.route, "chosen": d.chosen, "reason": d.reason} for d in decisions]
@@ -64,6 +97,33 @@ class Settling(Transactions):
             elif not exists:
                 _create(page, replace(job, settled_at=page.now), told)
             return True
+
+
+def _learn(page: Page, evidence: SeriesEvidence) -> None:
+    """Learn of each sender for how long it pauses inside a series, from this edition's images."""
+    query = select(instance.c.calling_ae, instance.c.received_at).where(
+        instance.c.series_instance_uid == evidence.series_instance_uid
+    )
+    received: dict[str, list[float]] = {}
+    for sender, at in page.connection.execute(query.order_by(instance.c.received_at)):
+        received.setdefault(sender, []).append(at.timestamp())
+    for sender, moments in sorted(received.items()):
+        pauses = [after - before for before, after in pairwise(moments)]
+        longest = max((pause for pause in pauses if pause <= LONGEST_PAUSE), default=0.0)
+        _remember(page, sender, longest)
+
+
+def _remember(page: Page, sender: str, longest: float) -> None:
+    same = habit.c.calling_ae == sender
+    known = page.connection.execute(select(habit).where(same)).mappings().first()
+    pause = round(longest * 1000)
+    if known is None:
+        row = {"calling_ae": sender, "series": 1, "pause_ms": pause}
+        page.connection.execute(insert(habit), row)
+        return
+    faded = int(known["pause_ms"] * FADING)
+    change = update(habit).where(same)
+    page.connection.execute(change.values(series=known["series"] + 1, pause_ms=max(pause, faded)))
 
 
 def _exists(page: Page, job_id: str) -> bool:
@@ -105,6 +165,7 @@ def _create(page: Page, job: Job, decisions: list[dict[str, object]]) -> None:
         "attempts": 0,
         "not_before": page.now,
         "created_at": page.now,
+        "turn_at": page.now - STAT_HEAD_START if job.stat else None,
     }
     page.connection.execute(insert(jobs), row)
     detail = {
@@ -114,6 +175,7 @@ def _create(page: Page, job: Job, decisions: list[dict[str, object]]) -> None:
         "model": job.model,
         "bundle_hash": job.bundle_hash,
         "send_to": list(job.send_to),
+        "stat": job.stat,
         "decisions": decisions,
     }
     page.note(Event.JOB_CREATED, f"job {job.job_id}", job_concerns(row), detail)

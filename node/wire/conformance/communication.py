@@ -7,7 +7,7 @@ from node.dicom import services, status
 from node.dicom.header import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.rules.admitting import Rejection
 from node.wire import outgoing, scu
-from node.wire.conformance.tables import STORAGE_COMMITMENT, VERIFICATION, named, table
+from node.wire.conformance.tables import FIND, STORAGE_COMMITMENT, VERIFICATION, named, table
 from node.wire.scp import REJECTIONS
 
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
@@ -110,11 +110,12 @@ def _initiation() -> str:
     made = dict.fromkeys(services.RESULT_CLASSES.values())
     rows = [(*named(uid), syntaxes, "SCU") for uid in made]
     rows.append((*named(STORAGE_COMMITMENT), usual, "SCU"))
+    rows.append((*named(FIND), usual, "SCU"))
     rows.append((*named(VERIFICATION), usual, "SCU"))
     return f"""\
 An association is opened to send results (one for all that are due), to ask for storage commitment,
-and by a person's `radnode check` (C-ECHO) and `radnode send` (any object, in the transfer syntax of
-its file). For each result the context of its SOP Class is proposed, and that of a SOP Class that
+to ask how many images a series has (C-FIND), and by a person's `radnode check` (C-ECHO) and
+`radnode send` (any object, in the transfer syntax of its file). For each result the context of its SOP Class is proposed, and that of a SOP Class that
 tells whether it is needed (see 5.2.5.1). Extended negotiation: none but SCP/SCU role selection
 (SCU) for storage commitment. No user identity is sent.
 

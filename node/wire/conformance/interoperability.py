@@ -12,7 +12,7 @@ def section() -> str:
 
 ### 5.1 Mapping of Services to Application Entities
 All services are those of the AE RADNODE: Verification as SCU and SCP, Storage as SCU and SCP,
-Storage Commitment Push Model as SCU.
+Storage Commitment Push Model as SCU, Query (C-FIND) as SCU.
 
 ### 5.2 DIMSE Services
 
@@ -55,7 +55,9 @@ hour. Bytes are let go after the configured time, whether or not commitment was 
 def _not_there() -> str:
     return """\
 #### 5.2.7 Query/Retrieve Service
-Not supported.
+As SCU of the Study Root Information Model, FIND alone, where the configuration says that a peer may
+be queried: at SERIES level, by Study and Series Instance UID, for Number of Series Related
+Instances (0020,1209), while a series is waited for. A peer that does not answer holds nothing up.
 
 #### 5.2.8 Print Management Service
 Not supported.

@@ -3,6 +3,7 @@
 from node.dicom import services
 from node.wire.conformance.created import CREATED
 from node.wire.conformance.tables import (
+    FIND,
     NO,
     STORAGE_COMMITMENT,
     VERIFICATION,
@@ -42,7 +43,7 @@ The Storage SOP Classes are those of 1.1.
 Not supported.
 
 #### 1.2.4 Query/Retrieve
-Not supported.
+{table(("SOP Class", "UID", "SCU", "SCP"), [(*named(FIND), YES, NO)])}
 
 #### 1.2.5 Printing
 Not supported.

@@ -115,9 +115,10 @@ def _initiation() -> str:
     return f"""\
 An association is opened to send results (one for all that are due), to ask for storage commitment,
 to ask how many images a series has (C-FIND), and by a person's `radnode check` (C-ECHO) and
-`radnode send` (any object, in the transfer syntax of its file). For each result the context of its SOP Class is proposed, and that of a SOP Class that
-tells whether it is needed (see 5.2.5.1). Extended negotiation: none but SCP/SCU role selection
-(SCU) for storage commitment. No user identity is sent.
+`radnode send` (any object, in the transfer syntax of its file). For each result the context of its
+SOP Class is proposed, and that of a SOP Class that tells whether it is needed (see
+5.2.5.1). Extended negotiation: none but SCP/SCU role selection (SCU) for storage
+commitment. No user identity is sent.
 
 {table(("Abstract Syntax", "UID", "Transfer Syntaxes", "Role"), rows)}"""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+TRIES = 3
 START_SECONDS = 60.0
 
 
@@ -44,11 +45,13 @@ class Orthanc:
         """
         self.folder = folder
         self.ae_title = ae_title
+        self._asked = port
         self.port = port or free_port()
         self.http_port = free_port()
         self._modalities = modalities or {}
         self._settings = settings or {}
         self._process: subprocess.Popen[bytes] | None = None
+        self._known = False  # others were told its ports
 
     def __enter__(self) -> Self:
         """Start it, and wait until it answers."""
@@ -74,6 +77,18 @@ class Orthanc:
         if program is None:
             raise RuntimeError("Orthanc is not installed (apt-get install orthanc)")
         self.folder.mkdir(parents=True, exist_ok=True)
+        for _ in range(TRIES):
+            self._spawn(program)
+            if self._answers():
+                self._known = True
+                return
+            self.stop()
+            if not self._known:  # a port that was free may have been taken since
+                self.port = self._asked or free_port()
+                self.http_port = free_port()
+        raise RuntimeError(f"Orthanc did not come up; see {self.folder / 'orthanc.log'}")
+
+    def _spawn(self, program: str) -> None:
         config = self.folder / "orthanc.json"
         config.write_text(json.dumps(self._config(), indent=1))
         with (self.folder / "orthanc.log").open("ab") as log:
@@ -84,15 +99,20 @@ class Orthanc:
                 stdin=subprocess.DEVNULL,
                 env={"TCP_NODELAY": "1", "PATH": "/usr/bin:/bin"},
             )
+
+    def _answers(self) -> bool:
+        """Wait until this very process answers; False if it ended or took too long."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
+            if self._process is None or self._process.poll() is not None:
+                return False
             try:
                 self.get("/system")
             except OSError:
                 time.sleep(0.05)
             else:
-                return
-        raise RuntimeError(f"Orthanc did not come up; see {self.folder / 'orthanc.log'}")
+                return True
+        return False
 
     def stop(self) -> None:
         """Stop it; what it stored stays in its folder."""

@@ -29,13 +29,14 @@ ARTIFICIAL_INTELLIGENCE = SRCode("123110", "DCM", "Artificial Intelligence")
 _PROCEDURES = {
     "CT": SRCode("25045-6", "LN", "CT unspecified body region"),
     "MR": SRCode("25056-3", "LN", "MR unspecified body region"),
+    "NM": SRCode("49118-3", "LN", "NM unspecified body region"),
     "PT": SRCode("44136-0", "LN", "PET unspecified body region"),
 }
 
 
 def procedure(image: Dataset) -> SRCode:
     """Name the procedure that images of this kind come from (PS3.16 CID 100)."""
-    general = SRCode("18748-4", "LN", "Diagnostic imaging study")
+    general = SRCode("363679005", "SCT", "Imaging procedure")
     return _PROCEDURES.get(text_of(image, "Modality"), general)
 
 

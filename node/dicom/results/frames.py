@@ -155,7 +155,12 @@ def _append_groups(file: BinaryIO, volume: Volume, frames: Sequence[Frame]) -> N
 
 
 def _derivation(volume: Volume, plane: int) -> bytes:
-    """Derivation Image macro (PS3.3 C.7.6.16.2.6): from which image a plane was derived."""
+    """Derivation Image macro (PS3.3 C.7.6.16.2.6): from which image a plane was derived.
+
+    No image shows a slice that was filled in from its neighbours; it has no item (type 2).
+    """
+    if plane in volume.filled:
+        return _element("0008", "9124", b"SQ", b"")
     source = volume.sources[plane]
     image = (
         _element("0008", "1150", b"UI", str(source.SOPClassUID))

@@ -362,6 +362,7 @@ def _contributors(source: Dataset, model: ModelIdentity, job: Job) -> list[Datas
     for keyword in _EQUIPMENT:
         _copy(scanner, source, _tag(keyword))
     scanner.PurposeOfReferenceCodeSequence = [coded(Code("109101", "DCM", "Acquisition Equipment"))]
+    _keep_bytes(scanner)
     notice = f". {RESEARCH_NOTICE}" if model.intended_use == "research" else ""
     ours = Dataset()
     ours.Manufacturer = MAKER

@@ -52,6 +52,7 @@ def write_presentation_state(run: ModelRun) -> Made | None:
     instances.finish(run, made)
     made.PresentationCreationDate = made.ContentDate
     made.PresentationCreationTime = made.ContentTime
+    del made.ContentDate, made.ContentTime  # of no part in this IOD
     return instances.written(run, KIND, made)
 
 

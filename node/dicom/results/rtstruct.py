@@ -59,6 +59,7 @@ def write_rtstruct(run: ModelRun) -> Made | None:
         made.RTROIObservationsSequence.append(_observed(number, segment))
     instances.finish(run, made)
     made.StructureSetDate, made.StructureSetTime = made.ContentDate, made.ContentTime
+    del made.ContentDate, made.ContentTime  # of no part in this IOD
     _keep_bytes(made)
     return instances.written(run, KIND, made)
 

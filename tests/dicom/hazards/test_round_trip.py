@@ -30,8 +30,6 @@ ACQUISITIONS = {
     "a slice that is filled": {"missing": (8,)},
 }
 
-WHOLE = {name: knobs for name, knobs in ACQUISITIONS.items() if "missing" not in knobs}
-
 
 def numbered(folder: Path, syntax=None, **knobs):
     """Scan; give the files, and for each number the place of its pixel's centre in LPS mm."""
@@ -95,7 +93,7 @@ def marked_in(path: Path) -> np.ndarray:
     return np.array(found)
 
 
-@pytest.mark.parametrize("knobs", WHOLE.values(), ids=WHOLE)
+@pytest.mark.parametrize("knobs", ACQUISITIONS.values(), ids=ACQUISITIONS)
 def test_the_segmentation_says_the_same_place(tmp_path, run_of, knobs):
     volume, voxels, where = scanned(tmp_path, **knobs)
     labels = np.zeros(volume.voxels.shape, np.uint8)

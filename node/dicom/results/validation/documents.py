@@ -29,10 +29,13 @@ _TYPE_1 = (
     "ManufacturerModelName",
     "DeviceSerialNumber",
     "SoftwareVersions",
-    "ContentDate",
-    "ContentTime",
     "ContentQualification",
 )
+_DATED = {
+    "PRESENTATION_STATE": ("PresentationCreationDate", "PresentationCreationTime"),
+    "RTSTRUCT": ("StructureSetDate", "StructureSetTime"),
+}
+"""What kinds have instead of the date and time of their content."""
 
 
 def read(result: Made) -> Dataset:
@@ -45,7 +48,7 @@ def document_problems(result: Made, ds: Dataset, run: ModelRun) -> Iterator[str]
     """Say what is wrong with an object whatever its kind."""
     source = lineage.read_source(run.volume.paths[0])
     what = result.kind
-    yield from missing(what, ds, _TYPE_1)
+    yield from missing(what, ds, (*_TYPE_1, *_DATED.get(what, ("ContentDate", "ContentTime"))))
     yield from _lineage_problems(what, ds, source)
     yield from _uid_problems(what, ds, run)
 

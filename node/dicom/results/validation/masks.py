@@ -44,7 +44,7 @@ class UnreadableFramesError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """What a file says of one frame: its segment (None: all), its first pixel, its image."""
+    """What a file says of one frame: its segment (None: all), its first pixel, its image ("")."""
 
     segment: int | None
     position: tuple[float, float, float]
@@ -105,12 +105,32 @@ def _source_problems(
     what: str, seg: Dataset, frames: Sequence[_Frame], run: ModelRun
 ) -> Iterator[str]:
     """Look whether the SEG speaks of its source images alone, and each frame lies on its own."""
-    images = {text_of(one, "SOPInstanceUID"): one for one in run.volume.sources}
-    referenced = {one.source for one in frames} | set(_referenced(seg))
+    filled = set(run.volume.filled)
+    images = {
+        text_of(one, "SOPInstanceUID"): one
+        for plane, one in enumerate(run.volume.sources)
+        if plane not in filled
+    }
+    referenced = {one.source for one in frames if one.source} | set(_referenced(seg))
+    if wrong := _without_source(frames, run):
+        yield f"{wrong} frames of the {what} name no source image"
     for uid in sorted(referenced - set(images)):
         yield f"the {what} refers to {uid}, which is none of its source images"
     if apart := _misplaced(frames, images):
         yield f"{apart} frames of the {what} do not lie where their source images do"
+
+
+def _without_source(frames: Sequence[_Frame], run: ModelRun) -> int:
+    """Count frames that name no image although one shows their plane."""
+    sources = run.volume.sources
+    filled = [
+        [float(v) for v in sources[plane].ImagePositionPatient] for plane in run.volume.filled
+    ]
+    nameless = np.array([one.position for one in frames if not one.source]).reshape(-1, 3)
+    if not len(nameless) or not filled:
+        return len(nameless)
+    apart = np.abs(nameless[:, None] - np.array(filled)[None]).max(axis=2).min(axis=1)
+    return int(np.count_nonzero(apart > CENTROID_TOLERANCE_MM))
 
 
 def _misplaced(frames: Sequence[_Frame], images: Mapping[str, Dataset]) -> int:
@@ -184,11 +204,12 @@ def _frame(item: memoryview) -> _Frame:
     position = _within(item, _POSITION)
     source = _within(item, _SOURCE)
     segment = _within(item, _SEGMENT)
-    if position is None or source is None:
-        raise UnreadableFramesError("one has no position or no source image")
+    if position is None:
+        raise UnreadableFramesError("one has no position")
     x, y, z = (float(value) for value in bytes(position).split(b"\\"))
     number = None if segment is None else struct.unpack("<H", segment)[0]
-    return _Frame(number, (x, y, z), bytes(source).rstrip(b"\0").decode("ascii"))
+    named = "" if source is None else bytes(source).rstrip(b"\0").decode("ascii")
+    return _Frame(number, (x, y, z), named)
 
 
 def _within(content: memoryview, path: Sequence[str]) -> memoryview | None:

@@ -9,11 +9,12 @@ import numpy as np
 
 from bench.writing.cases import SPACING_MM, STEP_MM, colour
 from node.dicom.findings import Findings
+from node.dicom.headers import Headers
 from node.dicom.results import Made, ModelRun, seg, sr
 from node.dicom.results.measuring import Measured, measure
 from node.dicom.results.validation import masks
 from node.dicom.results.validation.documents import read
-from node.dicom.scanning import Headers, scan
+from node.dicom.scanning import scan
 from node.dicom.volume import Volume
 from node.rules.nouns import Classification, Code, Job, ModelIdentity, Segment
 

@@ -10,7 +10,7 @@ import numpy as np
 from node.dicom import decoding, pixels
 from node.dicom.elements import MalformedError
 from node.dicom.lookup import look_up
-from node.dicom.pixels import UndecodableError, fragments, pixel_content
+from node.dicom.pixels import UndecodableError, compressed, pixel_content
 from node.dicom.reading import UNREADABLE
 from node.dicom.scanning import Scan
 
@@ -53,7 +53,7 @@ def _of_samples(image: Scan) -> np.ndarray:
     if image.whole("SamplesPerPixel", 1) != 3 or pixels.type_of(image) != np.uint8:
         raise MalformedError("it does not have three samples of a byte")
     if image.transfer_syntax not in pixels.NATIVE:
-        frame = fragments(pixel_content(image))
+        frame = compressed(image)
         found = decoding.colours(image.transfer_syntax, frame, pixels.shape_of(image))
         # JPEG's own colour transformation is undone by its decoders, RLE knows none
         luminous = photometric.startswith("YBR_FULL") and image.transfer_syntax == decoding.RLE

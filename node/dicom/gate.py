@@ -7,7 +7,7 @@ So every image is held against every other one here, and in doubt the series is 
 
 from collections.abc import Callable, Sequence
 
-from node.dicom import services
+from node.dicom import enhanced, services
 from node.dicom.scanning import Scan
 from node.dicom.splitting import ONE_VALUE, SPLITTERS, close
 from node.rules.failures import Refusal
@@ -32,10 +32,6 @@ _FOR_PROCESSING = {
     "1.2.840.10008.5.1.4.1.1.1.1.1": "DX",
     "1.2.840.10008.5.1.4.1.1.1.2.1": "MG",
 }
-_MULTI_FRAME = frozenset(
-    f"1.2.840.10008.5.1.4.1.1.{end}"
-    for end in ("2.1", "2.2", "4.1", "4.3", "4.4", "130", "128.1", "3", "3.1")
-)
 
 
 def not_one_series(images: Sequence[Scan], requirement: InputRequirement) -> Refusal | None:
@@ -133,14 +129,14 @@ def _wrong_kind(images: Sequence[Scan], requirement: InputRequirement) -> Refusa
     if len(kinds) > 1:
         return Refusal(f"the images are of {len(kinds)} SOP classes", advice="Give one series")
     kind = kinds.pop()
-    if kind in _MULTI_FRAME or any(image.whole("NumberOfFrames", 1) > 1 for image in images):
+    if any(not image.frame and image.whole("NumberOfFrames", 1) > 1 for image in images):
         return Refusal(
-            f"{services.name(kind)} with many frames in one object cannot be read yet",
-            advice="Have the scanner or the PACS send classic single-frame images",
+            f"{services.name(kind)} with many frames in one object cannot be read",
+            advice="Have the scanner or the PACS send single-frame or enhanced images",
         )
     if kind in PICTURES:
         return _not_wanted_as_picture(kind, requirement)
-    if kind not in SINGLE_FRAME:
+    if kind not in SINGLE_FRAME and kind not in enhanced.SOP_CLASSES:
         return _no_image(kind)
     if any("MOSAIC" in image.values("ImageType") for image in images):
         return Refusal(
@@ -227,13 +223,15 @@ def _not_grey(images: Sequence[Scan]) -> Refusal | None:
 def _not_one_acquisition(images: Sequence[Scan]) -> Refusal | None:
     for keyword in ONE_VALUE:
         written = {image.written_whole(keyword): image for image in images}
-        if len(written) == 1:
+        kinds = len({image.text(keyword) for image in written.values()})
+        if kinds == 1:
             continue
         numbers = [image.number(keyword) for image in written.values()]
         known = [number for number in numbers if number is not None]
-        if not known or (len(known) == len(numbers) and close(known)):
+        if not known and keyword != "StackID":  # the only one that need not be a number
             continue
-        kinds = len(_kinds(images, keyword))
+        if known and len(known) == len(numbers) and close(keyword, known):
+            continue
         return Refusal(
             f"the series holds several acquisitions: {keyword} has {kinds} values",
             advice="Have each echo, phase or b-value sent as a series of its own, "

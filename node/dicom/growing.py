@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from node.dicom import gate, pixels, scanning
+from node.dicom import gate, multiframe, pixels, scanning
 from node.dicom.geometry import Planes
 from node.dicom.pixels import UndecodableError
 from node.dicom.scanning import Scan
@@ -19,6 +19,23 @@ from node.dicom.volume import FromFiles, Volume, planes_of, volume_of
 from node.dicom.voxels import Block
 from node.rules.failures import Refusal
 from node.rules.nouns import InputRequirement
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lattice:
+    """Where the slices of a growing volume will lie, by the first ones that came.
+
+    `affine` (4 x 4) maps (slot, row, column, 1) to LPS millimetres, `shape` is (rows, columns) and
+    `slots` how many there are. Slots are counted along the normal; `first` and `last` are those at
+    which the series begins and ends, as far as that is known.
+    """
+
+    shape: tuple[int, int]
+    slots: int
+    affine: np.ndarray
+    first: int | None = None
+    last: int | None = None
+
 
 _RESERVED_BYTES, _RESERVED_SLOTS = 1 << 30, 4096
 """What a block that may grow reserves; memory is taken only as slices come."""
@@ -38,6 +55,11 @@ class GrowingVolume:
     def __len__(self) -> int:
         return len(self._images)
 
+    @property
+    def held_bytes(self) -> int:
+        """How much memory the slices take that were decoded."""
+        return self._slots.held_bytes
+
     def place(self, path: Path, content: bytes | None = None) -> None:
         """Add an image.
 
@@ -51,8 +73,31 @@ class GrowingVolume:
         if path in self._images:
             return
         image = self._images[path] = scanning.scan(path, content)
-        if image is not None and not gate.is_localizer(image) and not gate.is_picture(image):
+        if image is not None and not (
+            gate.is_localizer(image) or gate.is_picture(image) or multiframe.is_many(image)
+        ):
             self._slots.add(image, content)
+
+    def lattice(self, count: int | None = None) -> Lattice | None:
+        """Say where slices lie; None as long as too few are there to tell.
+
+        `count` is how many there will be, if somebody said so.
+        """
+        return self._slots.lattice(count)
+
+    @property
+    def arrived(self) -> Sequence[int]:
+        """The slots that were filled, in the order in which the slices came."""
+        return self._slots.arrived
+
+    def slice(self, slot: int) -> np.ndarray:
+        """Give the values in a slot, [rows, columns]; they are not to be changed."""
+        return self._slots.slice(slot)
+
+    @property
+    def used(self) -> Sequence[int]:
+        """The slots that became the last volume, in its order; none if it was read anew."""
+        return self._slots.used
 
     def finish(self) -> Volume | Refusal:
         """Give the volume of all images that were added, or say why they are none.
@@ -72,6 +117,41 @@ class _Slots:
         self._slot_of: dict[int, int] = {}  # by identity: a scan is never copied here
         self._first: _First | None = None
         self._step: float | None = None
+        self._is_measured = False
+        self.arrived: list[int] = []
+        self.used: list[int] = []
+
+    def slice(self, slot: int) -> np.ndarray:
+        assert self._block is not None  # noqa: S101 - asked for slots that were filled
+        return self._block.array[slot]
+
+    def lattice(self, count: int | None) -> Lattice | None:
+        block, begin = self._block, self._first
+        if block is None or begin is None or not self._step or not self._is_measured:
+            return None
+        slots, shape = len(block.array), pixels.shape_of(next(iter(block.filled.values())))
+        way = 1 if self._step > 0 else -1
+        one = slots // 2 + way * round(1 - begin.number)
+        other = None if count is None else one + way * (count - 1)
+        first, last = (one, other) if way > 0 else (other, one)
+        return Lattice(shape, slots, self._affine(slots // 2), first, last)
+
+    def _affine(self, middle: int) -> np.ndarray:
+        assert self._first is not None  # noqa: S101 - asked for after the first image only
+        assert self._step is not None  # noqa: S101
+        planes = self._first.planes
+        rows, columns = planes.spacings[0]
+        affine = np.eye(4)
+        affine[:3, 0] = self._normal * abs(self._step)
+        affine[:3, 1] = planes.down[0] / np.linalg.norm(planes.down[0]) * rows
+        affine[:3, 2] = planes.across[0] / np.linalg.norm(planes.across[0]) * columns
+        affine[:3, 3] = planes.positions[0] - middle * affine[:3, 0]
+        return affine
+
+    @property
+    def held_bytes(self) -> int:
+        block = self._block
+        return len(block.filled) * block.array[0].nbytes if block is not None else 0
 
     def add(self, image: Scan, content: bytes | None) -> None:
         """Decode an image into the slot where it probably belongs; leave it out if it cannot be."""
@@ -85,6 +165,7 @@ class _Slots:
             if slot is not None:
                 self._block.put(slot, image, content)
                 self._slot_of[id(image)] = slot
+                self.arrived.append(slot)
         except UndecodableError:
             return  # if it belongs to the volume, this is found out again and told
 
@@ -96,7 +177,9 @@ class _Slots:
         """
         block, slots = self._block, [self._slot_of.get(id(image), -1) for image in images]
         if block is not None and -1 not in slots:
+            self.used = slots
             return block, slots
+        self.used = []
         self._block = None
         return FromFiles().block(images)
 
@@ -113,6 +196,7 @@ class _Slots:
         distance = float((planes.positions[0] - self._first.planes.positions[0]) @ self._normal)
         if len(self._slot_of) == 1 and number != self._first.number and distance:
             self._step = distance / (number - self._first.number)
+            self._is_measured = True
         if not self._step:
             return None
         steps = distance / abs(self._step)

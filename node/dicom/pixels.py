@@ -35,6 +35,7 @@ NATIVE = frozenset(
 """Transfer syntaxes whose pixels are not compressed one by one."""
 
 
+_SHORTER = "the file is shorter than it was"
 _ITEM, _SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 
 
@@ -72,16 +73,30 @@ def look(image: Scan) -> None:
         UndecodableError: it cannot.
     """
     rows, columns = shape_of(image)
-    size = rows * columns * type_of(image).itemsize * image.whole("SamplesPerPixel", 1)
+    size = frame_bytes(image)
     if image.pixels is None:
         raise UndecodableError("the image has no pixels")
-    start, length, _ = image.pixels
+    start, length, _, parts = image.pixels
     if length is None:
-        _not_too_many(image, rows * columns, image.size - start)
+        coded = sum(count for _, count in parts) if parts else image.size - start
+        _not_too_many(image, rows * columns, coded)
     elif image.transfer_syntax != services.DEFLATED_LITTLE_ENDIAN:
         length = min(length, image.size - start)
     if length is not None and length < size:
         raise UndecodableError("the image has fewer pixels than it should have")
+
+
+def frame_bytes(image: Scan) -> int:
+    """Give how many bytes the pixels of one frame have when they are not compressed.
+
+    Raises:
+        UndecodableError: its size, or its kind of pixels, is of none that is read here.
+    """
+    rows, columns = shape_of(image)
+    samples = image.whole("SamplesPerPixel", 1)
+    if image.text("PhotometricInterpretation") == "YBR_FULL_422":
+        samples = 2  # two of Y for one of each colour (PS3.3 C.7.6.3.1.2)
+    return rows * columns * type_of(image).itemsize * samples
 
 
 def _not_too_many(image: Scan, samples: int, size: int) -> None:
@@ -123,7 +138,7 @@ def _stored(image: Scan, content: bytes | None, into: np.ndarray | None) -> np.n
     if image.transfer_syntax not in NATIVE:
         if image.pixels.length is not None:
             raise MalformedError("its pixels are not cut into fragments")
-        frame = fragments(pixel_content(image, content))
+        frame = compressed(image, content)
         _not_too_many(image, shape[0] * shape[1], len(frame))
         values, precision = decoding.grey(image.transfer_syntax, frame, shape, kind, used)
         return decoding.significant(values, max(used, precision))
@@ -142,7 +157,7 @@ def _native(
     into: np.ndarray | None,
 ) -> np.ndarray:
     assert image.pixels is not None  # noqa: S101 - looked at by the caller
-    start, length, words = image.pixels
+    start, length, words, _ = image.pixels
     if kind.itemsize == 1 and words and not image.little:
         return _swapped_bytes(image, content, shape, kind)
     needed = shape[0] * shape[1] * kind.itemsize
@@ -180,7 +195,7 @@ def _read_into(image: Scan, start: int, values: np.ndarray) -> None:
         while done < len(view):
             count = os.preadv(descriptor, [view[done:]], start + done)
             if not count:
-                raise OSError(errno.EIO, "the file is shorter than it was")
+                raise OSError(errno.EIO, _SHORTER)
             done += count
     finally:
         os.close(descriptor)
@@ -195,14 +210,39 @@ def pixel_content(image: Scan, content: bytes | None = None) -> memoryview:
     """
     if image.pixels is None:
         raise MalformedError("it has no pixels")
-    if content is None:
-        content = image.path.read_bytes()
-        if len(content) < image.size:
-            raise OSError(errno.EIO, "the file is shorter than it was")
+    start, length, _, _ = image.pixels
     if image.transfer_syntax == services.DEFLATED_LITTLE_ENDIAN:
-        start, length, _ = image.pixels
-        content = inflate(data_set_of(content), start + (length or 0))
-    return memoryview(content)[image.pixels.start :]
+        content = content if content is not None else image.path.read_bytes()
+        return memoryview(inflate(data_set_of(content), start + (length or 0)))[start:]
+    if content is not None:
+        return memoryview(content)[start : None if length is None else start + length]
+    there = max(0, image.size - start)
+    wanted = there if length is None else min(length, there)
+    with image.path.open("rb") as file:
+        file.seek(start)
+        lying = file.read(wanted)
+    if len(lying) < wanted:
+        raise OSError(errno.EIO, _SHORTER)
+    return memoryview(lying)
+
+
+def compressed(image: Scan, content: bytes | None = None) -> bytes:
+    """Give the coded bytes of an image whose pixels are compressed, in one piece.
+
+    Raises:
+        OSError: the file cannot be read, or has become shorter.
+        MalformedError: they are not fragments, or end too early.
+    """
+    if image.pixels is None or not image.pixels.fragments:
+        return fragments(pixel_content(image, content))
+    if content is not None:
+        return b"".join(content[start : start + count] for start, count in image.pixels.fragments)
+    descriptor = os.open(image.path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        pieces = [os.pread(descriptor, count, start) for start, count in image.pixels.fragments]
+    finally:
+        os.close(descriptor)
+    return b"".join(pieces)
 
 
 def fragments(pixels: memoryview) -> bytes:

@@ -9,13 +9,13 @@ Whoever needs a whole data set gets it made of the header's bytes when it is ask
 import os
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from io import BytesIO
 from math import isfinite
 from pathlib import Path
 from struct import Struct, pack
-from typing import NamedTuple, overload
+from typing import NamedTuple
 
 import pydicom
 from pydicom.datadict import dictionary_VR, tag_for_keyword
@@ -29,11 +29,14 @@ from node.dicom.reading import UNREADABLE
 _WORDS = """
 SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID FrameOfReferenceUID PatientID
 IssuerOfPatientID ImageType Modality BodyPartExamined InstanceNumber NumberOfFrames
+ConcatenationUID InConcatenationTotalNumber
 Rows Columns BitsAllocated BitsStored HighBit PixelRepresentation SamplesPerPixel
 PhotometricInterpretation PlanarConfiguration PixelSpacing ImagerPixelSpacing ImagePositionPatient
 ImageOrientationPatient SliceThickness SpacingBetweenSlices GantryDetectorTilt
-EchoTime EchoNumbers TemporalPositionIdentifier DiffusionBValue InversionTime TriggerTime
-NominalPercentageOfCardiacPhase AcquisitionNumber AcquisitionTime ConvolutionKernel KVP StackID
+EchoTime EchoNumbers TemporalPositionIdentifier DiffusionBValue DiffusionDirectionality
+DiffusionGradientOrientation ComplexImageComponent InversionTime TriggerTime
+NominalPercentageOfCardiacPhase DimensionIndexValues AcquisitionNumber AcquisitionTime
+ConvolutionKernel KVP StackID
 RescaleSlope RescaleIntercept ModalityLUTSequence VOILUTSequence WindowCenter WindowWidth
 VOILUTFunction PresentationLUTShape PixelPaddingValue PixelPaddingRangeLimit
 PixelIntensityRelationshipSign ViewPosition ImageLaterality
@@ -41,10 +44,11 @@ PixelIntensityRelationshipSign ViewPosition ImageLaterality
 KEYWORDS = tuple(_WORDS.split())
 """What a volume needs to know of each of its images."""
 
-HEADER_AT_MOST = 1 << 24
-"""Bytes that a header may have."""
-_HEAD = 1 << 15
-"""Bytes of a file that are read at first: nearly all headers are shorter."""
+HEADER_AT_MOST = 1 << 26
+"""Bytes that a header may have: an enhanced image has two thousand a frame."""
+_HEADS = (1 << 15, 1 << 20, 1 << 23, HEADER_AT_MOST)
+"""Bytes of a file that are read at first, and then: nearly all headers are shorter."""
+_INFLATED_HEADS = (1 << 15, 1 << 24)
 _TAGS = {word: tag for word in KEYWORDS if (tag := tag_for_keyword(word)) is not None}
 _VRS = {word: dictionary_VR(tag) for word, tag in _TAGS.items()}
 _SYNTAX, _META_END = 0x00020010, 0x00030000
@@ -67,22 +71,28 @@ class Pixels(NamedTuple):
 
     Both count from the beginning of the file; of a deflated one, of the data set as inflated.
     `length` is None where the pixels are cut into fragments (PS3.5 A.4); `words` says that they
-    are written as words of two bytes, which matters to bytes in big endian.
+    are written as words of two bytes, which matters to bytes in big endian. `fragments` are those
+    of one frame of many: where each of them starts, and its length.
     """
 
     start: int
     length: int | None
     words: bool
+    fragments: tuple[tuple[int, int], ...] = ()
 
 
 class Scan:
     """One image of a series: its header as it is written, and where its pixels lie.
 
     `path` is its file, `head` the bytes of it up to its pixels (of a deflated one: a short one
-    made of them), `size` those of the file.
+    made of them), `size` those of the file. `frame` is its number where it is one frame of many
+    (see `multiframe`), else 0.
     """
 
-    __slots__ = ("_dataset", "head", "little", "path", "pixels", "raw", "size", "transfer_syntax")
+    __slots__ = (
+        *("_dataset", "frame", "head", "little", "path", "pixels", "raw", "size"),
+        "transfer_syntax",
+    )
 
     def __init__(
         self, path: Path, transfer_syntax: str, raw: dict[int, bytes], head: bytes, size: int
@@ -92,6 +102,7 @@ class Scan:
         self.raw = raw
         self.head = head
         self.size = size
+        self.frame = 0
         self.pixels: Pixels | None = None
         self.little = transfer_syntax != services.BIG_ENDIAN
         self._dataset: Dataset | None = None
@@ -121,7 +132,7 @@ class Scan:
     def numbers(self, keyword: str) -> tuple[float, ...] | None:
         """Give finite numbers; None when there are none, or one of them is no number."""
         raw = self.raw.get(_TAGS[keyword])
-        return _numbers(raw, _VRS[keyword], self.little) if raw else None
+        return numbers_in(raw, _VRS[keyword], self.little) if raw else None
 
     def number(self, keyword: str) -> float | None:
         """Give exactly one finite number, or None."""
@@ -158,28 +169,6 @@ class Scan:
             raise MalformedError("a sequence cannot be read") from error
 
 
-class Headers(Sequence[Dataset]):
-    """The headers of a volume's images, in slice order, each made when it is first looked at."""
-
-    def __init__(self, scans: Sequence[Scan]) -> None:
-        self._scans = tuple(scans)
-
-    def __len__(self) -> int:
-        return len(self._scans)
-
-    @overload
-    def __getitem__(self, index: int) -> Dataset: ...
-    @overload
-    def __getitem__(self, index: slice) -> "Headers": ...
-    def __getitem__(self, index: int | slice) -> "Dataset | Headers":
-        if isinstance(index, slice):
-            return Headers(self._scans[index])
-        return self._scans[index].dataset()
-
-    def __iter__(self) -> Iterator[Dataset]:
-        return (scan.dataset() for scan in self._scans)
-
-
 def scan(path: Path, content: bytes | None = None) -> Scan | None:
     """Read the header of a DICOM file; None when it is none, or is damaged.
 
@@ -195,25 +184,33 @@ def scan(path: Path, content: bytes | None = None) -> Scan | None:
             return _scanned(path, content, len(content))
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            size = os.fstat(descriptor).st_size
-            head = os.pread(descriptor, _HEAD, 0)
-            if len(head) < size:
-                try:
-                    return _scanned(path, head, size)
-                except MalformedError:  # the header may be longer than that
-                    head = _read(descriptor, size)
-            return _scanned(path, head, size)
+            return _from_file(path, descriptor)
         finally:
             os.close(descriptor)
     except (MalformedError, *UNREADABLE):
         return None
 
 
-def _read(descriptor: int, size: int) -> bytes:
-    """Read a file's bytes, all of them or up to the most that a header may have."""
+def _from_file(path: Path, descriptor: int) -> Scan:
+    """Read more of a file as long as its header may be longer than what was read."""
+    size = os.fstat(descriptor).st_size
+    for at_most in _HEADS:
+        head = _read(descriptor, min(size, at_most))
+        try:
+            return _scanned(path, head, size)
+        except MalformedError:
+            if len(head) == size or at_most == HEADER_AT_MOST:
+                raise
+    raise MalformedError("its header is too long")
+
+
+def _read(descriptor: int, count: int) -> bytes:
+    """Read the beginning of a file."""
+    if count <= _HEADS[0]:
+        return os.pread(descriptor, count, 0)
     with os.fdopen(os.dup(descriptor), "rb") as file:
         file.seek(0)
-        return file.read(min(size, HEADER_AT_MOST))
+        return file.read(count)
 
 
 def _scanned(path: Path, content: bytes, size: int) -> Scan:
@@ -251,7 +248,7 @@ def _is_odd(head: bytes, begin: int, raw: dict[int, bytes], encoding: Encoding) 
 
 def _deflated(path: Path, content: bytes, begin: int, size: int) -> Scan:
     """Scan what comes out first; what is kept as the header is deflated anew (PS3.5 A.5)."""
-    for at_most in (_HEAD, HEADER_AT_MOST):
+    for at_most in _INFLATED_HEADS:
         inflated = inflate(content[begin:], at_most)
         raw: dict[int, bytes] = {}
         try:
@@ -375,13 +372,14 @@ def _explicit(content: bytes, encoding: Encoding, position: int) -> tuple[int, i
 @lru_cache(maxsize=4096)
 def _text(raw: bytes, vr: str, little: bool) -> str:  # noqa: FBT001 - a key of the cache
     if vr in _NUMBERS:
-        numbers = _numbers(raw, vr, little)
+        numbers = numbers_in(raw, vr, little)
         return "\\".join(f"{number:g}" for number in numbers) if numbers else ""
     return raw.decode("latin-1").strip(" \0")
 
 
 @lru_cache(maxsize=4096)
-def _numbers(raw: bytes, vr: str, little: bool) -> tuple[float, ...] | None:  # noqa: FBT001
+def numbers_in(raw: bytes, vr: str, little: bool) -> tuple[float, ...] | None:  # noqa: FBT001
+    """Read a value of this VR as finite numbers; None when there are none, or one is no number."""
     if vr in _NUMBERS:
         layout = Struct(("<" if little else ">") + _NUMBERS[vr])
         whole = len(raw) - len(raw) % layout.size

@@ -15,6 +15,9 @@ SPLITTERS = (
     "EchoNumbers",
     "TemporalPositionIdentifier",
     "DiffusionBValue",
+    "DiffusionDirectionality",
+    "DiffusionGradientOrientation",
+    "ComplexImageComponent",
     "InversionTime",
     "TriggerTime",
     "NominalPercentageOfCardiacPhase",
@@ -24,10 +27,24 @@ SPLITTERS = (
     "ConvolutionKernel",
     "KVP",
     "ImageType",
+    "DimensionIndexValues",
 )
 """What tells several images at one place apart, most telling first."""
-ONE_VALUE = ("EchoTime", "TemporalPositionIdentifier", "DiffusionBValue", "InversionTime")
+ONE_VALUE = (
+    "EchoTime",
+    "TemporalPositionIdentifier",
+    "DiffusionBValue",
+    "InversionTime",
+    "StackID",
+)
 """What must be the same throughout a volume even where no two images share a place."""
+_COUNTED = frozenset(
+    (
+        *("EchoNumbers", "TemporalPositionIdentifier", "StackID", "AcquisitionNumber"),
+        "DimensionIndexValues",
+    )
+)
+"""Numbers that count something, so that neighbours are never the same."""
 _ORIENTATION = "ImageOrientationPatient"
 _TURNED = 0.1
 """Cosines that are farther apart than this are of another direction, not of a sloppy scanner."""
@@ -62,8 +79,10 @@ class Part(Generic[_Image]):
     images: tuple[_Image, ...]
 
 
-def close(numbers: Sequence[float]) -> bool:
+def close(keyword: str, numbers: Sequence[float]) -> bool:
     """Say whether numbers are one: scanners compute echo times anew for each slice."""
+    if keyword in _COUNTED:
+        return len(set(numbers)) == 1
     return max(numbers) - min(numbers) <= 0.01 * max(abs(number) for number in numbers)
 
 
@@ -141,8 +160,12 @@ def _by_value(images: Sequence[_Image]) -> _Groups[_Image]:
     for keyword in SPLITTERS:
         groups = _values(images, keyword)
         if len(groups) > 1 and _tells_apart(keyword, groups, crowd):
-            return [(f"{keyword} {said or 'absent'}", members) for said, members in groups]
+            return [(_named(keyword, said), members) for said, members in groups]
     return [("", list(images))]
+
+
+def _named(keyword: str, said: str) -> str:
+    return f"{keyword} {said.replace(chr(92), '/') or 'absent'}"
 
 
 def _tells_apart(keyword: str, groups: _Groups[_Image], crowd: int) -> bool:
@@ -160,15 +183,15 @@ def _values(images: Sequence[_Image], keyword: str) -> _Groups[_Image]:
         known.setdefault(image.text(keyword), []).append(image)
     if len(known) == 1:
         return list(known.items())
-    numbers = {said: members[0].number(keyword) for said, members in known.items()}
-    if any(number is None for number in numbers.values()):
-        return sorted(known.items(), key=_first)
+    numbers = {said: members[0].numbers(keyword) or () for said, members in known.items()}
+    if any(len(several) != 1 for several in numbers.values()):
+        return sorted(known.items(), key=lambda item: (numbers[item[0]], item[0]))
     groups: _Groups[_Image] = []
     last = 0.0
-    for said, number in sorted(numbers.items(), key=lambda item: item[1] or 0.0):
-        if groups and close([last, number or 0.0]):
+    for said, (number,) in sorted(numbers.items(), key=lambda item: item[1]):
+        if groups and close(keyword, [last, number]):
             groups[-1][1].extend(known[said])
         else:
             groups.append((said, list(known[said])))
-            last = number or 0.0
+            last = number
     return groups

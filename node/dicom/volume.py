@@ -14,11 +14,12 @@ from typing import Protocol
 import numpy as np
 from pydicom.dataset import Dataset
 
-from node.dicom import gate, geometry, pictures, pixels, scanning, splitting
+from node.dicom import gate, geometry, multiframe, pictures, pixels, scanning, splitting
 from node.dicom.geometry import Allowances, Planes, Stack
+from node.dicom.headers import Headers
 from node.dicom.metadata import Metadata, metadata_of
 from node.dicom.pixels import UndecodableError
-from node.dicom.scanning import Headers, Scan
+from node.dicom.scanning import Scan
 from node.dicom.voxels import AIR_HU, Block
 from node.rules.failures import Refusal
 from node.rules.nouns import InputRequirement
@@ -113,6 +114,27 @@ def volume_of(
     Raises:
         OSError: a file cannot be read.
     """
+    known = _readable(images)
+    if isinstance(known, Refusal):
+        return known
+    single = gate.not_one_patient(known) or multiframe.apart(known)
+    if isinstance(single, Refusal):
+        return single
+    kept = [image for image in single if not gate.is_localizer(image)] or single
+    refusal = gate.not_one_series(kept, requirement)
+    if refusal is not None:
+        return refusal
+    aside = len(single) - len(kept)
+    repairs = [f"{aside} localizer image{'s' if aside > 1 else ''} set aside"] if aside else []
+    if gate.is_picture(kept[0]):
+        return _picture(kept, requirement, repairs)
+    chosen, said = splitting.pick(kept, requirement.choose)
+    repairs += [said] if said else []
+    return gate.not_one_volume(chosen) or _assemble(chosen, requirement, supply, repairs)
+
+
+def _readable(images: Sequence[Scan | None]) -> list[Scan] | Refusal:
+    """Refuse files that are no images, and images without pixels among others that have some."""
     if not images:
         return Refusal("there are no images")
     known = [image for image in images if image is not None]
@@ -127,17 +149,7 @@ def volume_of(
             f"{without} of the {len(known)} files {'has' if without == 1 else 'have'} no pixels",
             advice="Have the series sent again",
         )
-    kept = [image for image in known if not gate.is_localizer(image)] or known
-    refusal = gate.not_one_patient(known) or gate.not_one_series(kept, requirement)
-    if refusal is not None:
-        return refusal
-    aside = len(known) - len(kept)
-    repairs = [f"{aside} localizer image{'s' if aside > 1 else ''} set aside"] if aside else []
-    if gate.is_picture(kept[0]):
-        return _picture(kept, requirement, repairs)
-    chosen, said = splitting.pick(kept, requirement.choose)
-    repairs += [said] if said else []
-    return gate.not_one_volume(chosen) or _assemble(chosen, requirement, supply, repairs)
+    return known
 
 
 def _picture(
@@ -224,7 +236,9 @@ _RESEND = "Have the series sent by a system that keeps image positions"
 def _without_repeats(images: Sequence[Scan], planes: Planes) -> list[int] | Refusal:
     """Keep one of images that are the same at the same place; refuse different ones there."""
     distances = geometry.along_normal(planes)
-    order = sorted(range(len(images)), key=lambda i: (distances[i], _uid(images[i])))
+    order = sorted(
+        range(len(images)), key=lambda i: (distances[i], _uid(images[i]), images[i].frame)
+    )
     kept: list[int] = []
     crowded: list[int] = []
     last = -np.inf
@@ -236,7 +250,7 @@ def _without_repeats(images: Sequence[Scan], planes: Planes) -> list[int] | Refu
             crowded += [kept[-1], index]
     if crowded:
         return gate.crowded([images[index] for index in crowded], len(set(crowded[::2])))
-    if len({_uid(images[index]) for index in kept}) < len(kept):
+    if len({(_uid(images[index]), images[index].frame) for index in kept}) < len(kept):
         return Refusal("images at different places bear the same SOPInstanceUID", advice=_RESEND)
     return kept
 

@@ -27,6 +27,11 @@ def job_id(series_uid: str, evidence: str, bundle_hash: str) -> str:
     return uuid.uuid5(NAMESPACE, f"job\x1f{series_uid}\x1f{evidence}\x1f{bundle_hash}").hex
 
 
+def run(bundle_hash: str, artefact: str) -> str:
+    """Name what ran: a bundle as it is ("" for `artefact`), or a network compiled of it."""
+    return f"{bundle_hash}+{artefact}" if artefact else bundle_hash
+
+
 def result_uid(job: str, kind: str, level: str) -> str:
     """Derive the UID of a job's result; `kind` as in Result.kind, `level` series or instance."""
     return derived_uid("result", job, kind, level)

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from node.dicom.reading import text_of
-from node.dicom.results import drawing, instances, lineage, overlays, preview
+from node.dicom.results import drawing, instances, lineage, overlays, pointing, preview
 from node.dicom.results.model_run import Made, ModelRun, write
 from node.rules.naming import derived_uid, result_uid
 from node.rules.nouns import Code, Job, ModelIdentity
@@ -128,7 +128,7 @@ def _describe(made: Dataset, shot: _Shot) -> None:
         made.RecognizableVisualFeatures = shot.features
     if shot.source is None:
         return
-    reference = instances.reference(shot.source)
+    reference = pointing.reference(shot.source)
     reference.PurposeOfReferenceCodeSequence = [lineage.coded(_PURPOSE)]
     made.SourceImageSequence = [reference]
 

@@ -18,6 +18,7 @@ from typing import BinaryIO
 import numpy as np
 
 from node.dicom.results import lineage
+from node.dicom.results.pointing import frame_of
 from node.dicom.results.runs import all_runs
 from node.dicom.volume import Volume
 from node.rules.nouns import Code
@@ -162,9 +163,11 @@ def _derivation(volume: Volume, plane: int) -> bytes:
     if plane in volume.filled:
         return _element("0008", "9124", b"SQ", b"")
     source = volume.sources[plane]
+    number = frame_of(source)
     image = (
         _element("0008", "1150", b"UI", str(source.SOPClassUID))
         + _element("0008", "1155", b"UI", str(source.SOPInstanceUID))
+        + _element("0008", "1160", b"IS", str(number)) * (number is not None)
         + _element("0028", "135A", b"CS", "YES")
         + _sequence("0040", "A170", _coded(_PURPOSE))
     )

@@ -13,6 +13,7 @@ from node.dicom.results.concepts import sr_code
 from node.dicom.results.lineage import RESEARCH_NOTICE, plain_ascii
 from node.dicom.results.measuring import Measured
 from node.dicom.results.model_run import Made, ModelRun
+from node.dicom.results.pointing import frame_of
 from node.dicom.results.shapes import Line
 from node.rules.naming import tracking_uid
 from node.rules.nouns import ModelIdentity, Segment
@@ -86,11 +87,14 @@ def _drawn(run: ModelRun) -> Iterator[Group]:
 def _region(line: Line, image: Dataset) -> sr.ImageRegion:
     """Draw a line; an image's coordinates begin at the corner of its first pixel (C.18.6.1.1)."""
     points = np.array([line.start[::-1], line.end[::-1]]) + 0.5
+    number = frame_of(image)
     return sr.ImageRegion(
         graphic_type=sr.GraphicTypeValues.POLYLINE,
         graphic_data=np.round(points, 3),
         source_image=sr.SourceImageForRegion(
-            text_of(image, "SOPClassUID"), text_of(image, "SOPInstanceUID")
+            text_of(image, "SOPClassUID"),
+            text_of(image, "SOPInstanceUID"),
+            None if number is None else [number],
         ),
     )
 

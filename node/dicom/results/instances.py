@@ -1,12 +1,10 @@
 """Begins and ends the results that no library makes: identity, series, equipment and lineage."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID
 
-from node.dicom.reading import text_of
 from node.dicom.results import lineage
 from node.dicom.results.model_run import Made, ModelRun, write
 from node.rules.naming import result_uid
@@ -69,16 +67,3 @@ def written(run: ModelRun, kind: str, made: Dataset) -> Made:
     at = int(made.InstanceNumber) - 1
     known = before[at] if at < len(before) else None
     return replace(write(kind, made, run.folder), optional=True, predecessor=known)
-
-
-def reference(image: Dataset) -> Dataset:
-    """Make an item that refers to a source image (PS3.3 10.3)."""
-    item = Dataset()
-    item.ReferencedSOPClassUID = text_of(image, "SOPClassUID")
-    item.ReferencedSOPInstanceUID = text_of(image, "SOPInstanceUID")
-    return item
-
-
-def referenced(images: Sequence[Dataset]) -> list[Dataset]:
-    """Make items that refer to source images."""
-    return [reference(image) for image in images]

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import highdicom as hd
 import numpy as np
+from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code as SRCode
 
-from node.dicom.results import instances, lineage
+from node.dicom.results import instances, lineage, pointing
 from node.dicom.results.model_run import Made, ModelRun
 from node.dicom.results.sr import date_content, observer
 from node.rules.naming import result_uid
@@ -60,7 +61,8 @@ def write_key_objects(run: ModelRun, objects: Sequence[Made]) -> Made | None:
     if not has_finding(run):
         return None
     model, job = run.model.identity, run.job
-    images = lineage.references([run.volume.sources[index] for index in key_slices(run)])
+    shown = [run.volume.sources[index] for index in key_slices(run)]
+    images = lineage.references(shown)
     for one in images:
         one.Rows, one.Columns = run.volume.voxels.shape[1:]
     ours = [lineage.reference_to(one, job) for one in objects if one.kind in _POINTED_AT]
@@ -86,9 +88,20 @@ def write_key_objects(run: ModelRun, objects: Sequence[Made]) -> Made | None:
         series_description=lineage.series_description(model),
         specific_character_set="ISO_IR 192",
     )
+    _say_frames(made, shown)
     date_content(made)
     instances.finish(run, made)
     return instances.written(run, "KEY_OBJECTS", made)
+
+
+def _say_frames(made: Dataset, shown: Sequence[Dataset]) -> None:
+    """Say which frames are meant where images have many."""
+    said = {item.ReferencedSOPInstanceUID: item for item in pointing.referenced(shown)}
+    for item in made.ContentSequence:
+        for reference in item.get("ReferencedSOPSequence", ()):
+            meant = said.get(reference.ReferencedSOPInstanceUID)
+            if meant is not None and "ReferencedFrameNumber" in meant:
+                reference.ReferencedFrameNumber = meant.ReferencedFrameNumber
 
 
 def _description(run: ModelRun) -> str:

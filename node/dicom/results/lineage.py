@@ -24,6 +24,7 @@ from node import __version__
 from node.dicom.header import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.dicom.reading import number_of, text_of, value_of
 from node.dicom.results.model_run import Made
+from node.dicom.results.pointing import frame_of, once_each
 from node.dicom.volume import Volume
 from node.rules.naming import derived_uid
 from node.rules.nouns import Code, Job, ModelIdentity
@@ -112,11 +113,8 @@ _EQUIPMENT = (
     "SoftwareVersions",
 )
 _VERBATIM = frozenset(
-    (
-        *("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT"),
-        *("PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"),
-    )
-)
+    ("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI")
+) | {"UR", "UT"}
 """Value representations that are written as characters, whatever the byte order."""
 _IDENTIFIERS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 _STAND_IN = (
@@ -129,6 +127,8 @@ _STAND_IN = (
     "LossyImageCompressionRatio",
     "LossyImageCompressionMethod",
 )
+_SINGLE_FRAME = "1.2.840.10008.5.1.4.1.1.2"
+"""An SOP class for what stands in for a frame; what results refer to is said by `pointing`."""
 
 _SERIES_OF = {
     "SEG": 0,
@@ -162,8 +162,8 @@ def position(source: Dataset) -> list[str]:
 
 
 def references(instances: Iterable[Dataset]) -> list[Dataset]:
-    """Make headers that say which instances are meant, and nothing else."""
-    return [_bare(one, _IDENTIFIERS) for one in instances]
+    """Make headers that say which instances are meant, each of them once, and nothing else."""
+    return [_bare(one, _IDENTIFIERS) for one in once_each(instances)]
 
 
 def reference_to(result: Made, job: Job) -> Dataset:
@@ -189,6 +189,8 @@ def _bare(source: Dataset, keywords: Iterable[str]) -> Dataset:
 
 def _stand_in(source: Dataset, volume: Volume) -> Dataset:
     made = _bare(source, _STAND_IN)
+    if frame_of(source) is not None:  # the library takes it for all frames of an object
+        made.SOPClassUID = _SINGLE_FRAME
     first = volume.sources[0]
     made.ImagePositionPatient = position(source)
     made.ImageOrientationPatient = _ds(first.ImageOrientationPatient)

@@ -6,7 +6,7 @@ from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.uid import EncapsulatedPDFStorage, ExplicitVRLittleEndian
 
-from node.dicom.results import drawing, instances, lineage, preview
+from node.dicom.results import drawing, instances, lineage, pointing, preview
 from node.dicom.results.model_run import Made, ModelRun
 from node.rules.nouns import Code
 
@@ -36,7 +36,7 @@ def write_pdf(run: ModelRun) -> Made:
     made.DocumentTitle = lineage.series_description(run.model.identity)
     made.ConceptNameCodeSequence = [lineage.coded(TITLE)]
     made.VerificationFlag = "UNVERIFIED"
-    made.SourceInstanceSequence = instances.referenced(
+    made.SourceInstanceSequence = pointing.instances_of(
         [one for at, one in enumerate(run.volume.sources) if at not in run.volume.filled]
     )
     _enclose(made, pages(run))

@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, GrayscaleSoftcopyPresentationStateStorage
 
 from node.dicom.reading import number_of, text_of
-from node.dicom.results import contouring, drawing, instances, lineage
+from node.dicom.results import contouring, drawing, instances, lineage, pointing
 from node.dicom.results.key_objects import finding_segments, shown_slice
 from node.dicom.results.model_run import Made, ModelRun
 from node.dicom.results.shapes import Line
@@ -81,7 +81,7 @@ def _refer(made: Dataset, images: Sequence[Dataset]) -> None:
     """Say which images are shown (PS3.3 C.11.11)."""
     series = Dataset()
     series.SeriesInstanceUID = text_of(images[0], "SeriesInstanceUID")
-    series.ReferencedImageSequence = instances.referenced(images)
+    series.ReferencedImageSequence = pointing.referenced(images)
     made.ReferencedSeriesSequence = [series]
 
 
@@ -93,7 +93,7 @@ def _show(made: Dataset, run: ModelRun, slices: Sequence[int]) -> None:
     """
     images = [run.volume.sources[index] for index in slices]
     area = Dataset()
-    area.ReferencedImageSequence = instances.referenced(images)
+    area.ReferencedImageSequence = pointing.referenced(images)
     area.DisplayedAreaTopLeftHandCorner = [1, 1]
     area.DisplayedAreaBottomRightHandCorner = [int(images[0].Columns), int(images[0].Rows)]
     area.PresentationSizeMode = "SCALE TO FIT"
@@ -115,7 +115,7 @@ def _show(made: Dataset, run: ModelRun, slices: Sequence[int]) -> None:
     for image, (slope, intercept) in zip(images, lines, strict=True):
         ends = (low, high) if alike else ((low - intercept) / slope, (high - intercept) / slope)
         window = Dataset()
-        window.ReferencedImageSequence = [instances.reference(image)]
+        window.ReferencedImageSequence = [pointing.reference(image)]
         window.WindowCenter = f"{sum(ends) / 2:.10g}"
         window.WindowWidth = f"{max(1.0, abs(ends[1] - ends[0])):.10g}"
         made.SoftcopyVOILUTSequence.append(window)
@@ -150,7 +150,7 @@ def _annotation(run: ModelRun, number: int, segment: Segment) -> Dataset:
     index = _slice(run, segment)
     mask = labels[index] == segment.label
     item = Dataset()
-    item.ReferencedImageSequence = [instances.reference(run.volume.sources[index])]
+    item.ReferencedImageSequence = [pointing.reference(run.volume.sources[index])]
     item.GraphicLayer = _layer_name(number)
     lines = [pieces for loop in contouring.outlines(mask) for pieces in _pieces(loop)]
     if measured.axes is not None and measured.axes.slice_index == index:
@@ -202,7 +202,7 @@ def _notices(run: ModelRun, index: int) -> Iterator[Dataset]:
     if model.intended_use == "research":
         said += f": {lineage.RESEARCH_NOTICE}"
     item = Dataset()
-    item.ReferencedImageSequence = [instances.reference(run.volume.sources[index])]
+    item.ReferencedImageSequence = [pointing.reference(run.volume.sources[index])]
     item.GraphicLayer = _layer_name(1)
     item.TextObjectSequence = [_text(said, "DISPLAY", (0.0, 1 - _TEXT_HIGH), (1.0, 1.0))]
     yield item

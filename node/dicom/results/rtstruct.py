@@ -11,7 +11,7 @@ from pydicom.tag import Tag
 from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage
 
 from node.dicom.reading import text_of
-from node.dicom.results import contouring, instances, lineage
+from node.dicom.results import contouring, instances, lineage, pointing
 from node.dicom.results.model_run import Made, ModelRun
 from node.rules.nouns import Segment
 
@@ -85,7 +85,7 @@ def _contours(run: ModelRun) -> dict[int, list[Dataset]] | None:
     points = 0
     for index, plane in enumerate(labels):
         shown = index not in run.volume.filled
-        images = [instances.reference(run.volume.sources[index])] if shown else []
+        images = [pointing.reference(run.volume.sources[index])] if shown else []
         for label in np.unique(plane).tolist():
             if label not in found:
                 continue
@@ -146,7 +146,7 @@ def _head(made: Dataset, run: ModelRun) -> None:
     )
     series = Dataset()
     series.SeriesInstanceUID = text_of(first, "SeriesInstanceUID")
-    series.ContourImageSequence = instances.referenced(
+    series.ContourImageSequence = pointing.instances_of(
         [one for at, one in enumerate(run.volume.sources) if at not in run.volume.filled]
     )
     study = Dataset()

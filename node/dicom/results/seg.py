@@ -11,10 +11,10 @@ from highdicom.seg import Segmentation, SegmentDescription
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from node.dicom.reading import text_of
 from node.dicom.results import frames, lineage
 from node.dicom.results.concepts import ARTIFICIAL_INTELLIGENCE, sr_code
 from node.dicom.results.model_run import Made, ModelRun, handed_over
+from node.dicom.results.pointing import instances_of
 from node.rules.naming import result_uid, tracking_uid
 from node.rules.nouns import Job, ModelIdentity, Segment
 
@@ -133,12 +133,7 @@ def _emptied(made: Dataset, run: ModelRun) -> Dataset:
     for keyword in _PER_FRAME:
         if keyword in shared:
             del shared[keyword]
-    instances = []
-    for source in run.volume.sources:
-        instance = Dataset()
-        instance.ReferencedSOPClassUID = text_of(source, "SOPClassUID")
-        instance.ReferencedSOPInstanceUID = text_of(source, "SOPInstanceUID")
-        instances.append(instance)
+    instances = instances_of(run.volume.sources)
     bare.ReferencedSeriesSequence[0].ReferencedInstanceSequence = instances
     bare.SourceImageSequence = instances
     if "PixelPaddingValue" in bare:  # without pixels, pydicom cannot tell what it is

@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 
 from node.dicom.reading import text_of
 from node.dicom.results.model_run import Made, ModelRun
+from node.dicom.results.pointing import Key, key_of
 from node.dicom.results.runs import all_runs, filled_lines, runs
 from node.dicom.results.validation.documents import missing
 from node.rules.naming import tracking_uid
@@ -36,6 +37,7 @@ _LONG = (b"SQ", b"OB", b"OW", b"UT", b"UN")
 _POSITION = ("0020", "9113", "0020", "0032")
 _SEGMENT = ("0062", "000A", "0062", "000B")
 _SOURCE = ("0008", "9124", "0008", "2112", "0008", "1155")
+_SOURCE_FRAME = (*_SOURCE[:5], "1160")
 
 
 class UnreadableFramesError(ValueError):
@@ -44,11 +46,11 @@ class UnreadableFramesError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """What a file says of one frame: its segment (None: all), its first pixel, its image ("")."""
+    """What a file says of one frame: segment (None: all), first pixel, image (None: none)."""
 
     segment: int | None
     position: tuple[float, float, float]
-    source: str
+    source: Key | None
 
 
 def problems(run: ModelRun, made: Made | None, seg: Dataset | None) -> list[str]:
@@ -107,15 +109,17 @@ def _source_problems(
     """Look whether the SEG speaks of its source images alone, and each frame lies on its own."""
     filled = set(run.volume.filled)
     images = {
-        text_of(one, "SOPInstanceUID"): one
-        for plane, one in enumerate(run.volume.sources)
-        if plane not in filled
+        key_of(one): one for plane, one in enumerate(run.volume.sources) if plane not in filled
     }
-    referenced = {one.source for one in frames if one.source} | set(_referenced(seg))
+    known = {uid for uid, _ in images}
+    referenced = {one.source[0] for one in frames if one.source} | set(_referenced(seg))
     if wrong := _without_source(frames, run):
         yield f"{wrong} frames of the {what} name no source image"
-    for uid in sorted(referenced - set(images)):
+    for uid in sorted(referenced - known):
         yield f"the {what} refers to {uid}, which is none of its source images"
+    named = {one.source for one in frames if one.source and one.source[0] in known}
+    if unknown := named - set(images):
+        yield f"{len(unknown)} frames that the {what} names are none of its source images"
     if apart := _misplaced(frames, images):
         yield f"{apart} frames of the {what} do not lie where their source images do"
 
@@ -133,15 +137,15 @@ def _without_source(frames: Sequence[_Frame], run: ModelRun) -> int:
     return int(np.count_nonzero(apart > CENTROID_TOLERANCE_MM))
 
 
-def _misplaced(frames: Sequence[_Frame], images: Mapping[str, Dataset]) -> int:
+def _misplaced(frames: Sequence[_Frame], images: Mapping[Key, Dataset]) -> int:
     """Count frames that lie elsewhere than the image they name."""
     there = {
-        uid: [float(value) for value in one.ImagePositionPatient] for uid, one in images.items()
+        key: [float(value) for value in one.ImagePositionPatient] for key, one in images.items()
     }
-    named = [one for one in frames if one.source in there]
+    named = [(one.position, there[one.source]) for one in frames if one.source in there]
     if not named:
         return 0
-    apart = np.array([one.position for one in named]) - [there[one.source] for one in named]
+    apart = np.array([lies for lies, _ in named]) - [should for _, should in named]
     return int(np.count_nonzero(np.abs(apart).max(axis=1) > CENTROID_TOLERANCE_MM))
 
 
@@ -208,8 +212,11 @@ def _frame(item: memoryview) -> _Frame:
         raise UnreadableFramesError("one has no position")
     x, y, z = (float(value) for value in bytes(position).split(b"\\"))
     number = None if segment is None else struct.unpack("<H", segment)[0]
-    named = "" if source is None else bytes(source).rstrip(b"\0").decode("ascii")
-    return _Frame(number, (x, y, z), named)
+    if source is None:
+        return _Frame(number, (x, y, z), None)
+    frame = _within(item, _SOURCE_FRAME)
+    key = bytes(source).rstrip(b"\0").decode("ascii"), int(bytes(frame)) if frame else 0
+    return _Frame(number, (x, y, z), key)
 
 
 def _within(content: memoryview, path: Sequence[str]) -> memoryview | None:

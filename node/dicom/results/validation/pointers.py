@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from node.dicom.reading import numbers_of, text_of
 from node.dicom.results.lineage import plain_ascii
 from node.dicom.results.model_run import ModelRun
+from node.dicom.results.pointing import Key, key_of, meant
 from node.dicom.results.validation.documents import missing
 from node.rules.nouns import Segment
 
@@ -133,7 +134,7 @@ def _graphic_problems(run: ModelRun, ds: Dataset, number: int) -> Iterator[str]:
         for one in ds.GraphicLayerSequence
     }
     for item in ds.GraphicAnnotationSequence:
-        index = slices.get(text_of(item.ReferencedImageSequence[0], "ReferencedSOPInstanceUID"))
+        index = slices.get(meant(item.ReferencedImageSequence[0]))
         graphics = item.get("GraphicObjectSequence", ())
         if index is None or not graphics:
             continue
@@ -147,13 +148,9 @@ def _graphic_problems(run: ModelRun, ds: Dataset, number: int) -> Iterator[str]:
             yield f"the PRESENTATION_STATE draws {segment.name} where it is not"
 
 
-def _slices(run: ModelRun) -> dict[str, int]:
+def _slices(run: ModelRun) -> dict[Key, int]:
     filled = set(run.volume.filled)
-    return {
-        text_of(one, "SOPInstanceUID"): at
-        for at, one in enumerate(run.volume.sources)
-        if at not in filled
-    }
+    return {key_of(one): at for at, one in enumerate(run.volume.sources) if at not in filled}
 
 
 def _extent(points: np.ndarray) -> Extent:
@@ -204,7 +201,7 @@ def _region_problems(run: ModelRun, ds: Dataset, number: int) -> Iterator[str]:
 
 
 def _placed(
-    run: ModelRun, slices: Mapping[str, int], contour: Dataset
+    run: ModelRun, slices: Mapping[Key, int], contour: Dataset
 ) -> tuple[int, np.ndarray, float]:
     """Give a contour's slice, its points on it, and how far off they are in mm.
 
@@ -212,8 +209,7 @@ def _placed(
     """
     points = _patient_points(contour)
     if "ContourImageSequence" in contour:
-        uid = text_of(contour.ContourImageSequence[0], "ReferencedSOPInstanceUID")
-        index = slices.get(uid)
+        index = slices.get(meant(contour.ContourImageSequence[0]))
         if index is None:
             return -1, np.full((1, 2), np.inf), np.inf
         return index, *_on_image(points, run.volume.sources[index])

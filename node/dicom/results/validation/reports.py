@@ -10,6 +10,7 @@ from node.dicom.results import concepts
 from node.dicom.results.groups import axis_name
 from node.dicom.results.measuring import Measured
 from node.dicom.results.model_run import ModelRun
+from node.dicom.results.pointing import key_of, meant
 from node.dicom.results.shapes import Line
 from node.dicom.results.sr import REPORTS
 from node.dicom.results.validation.documents import missing
@@ -177,7 +178,7 @@ def _lines(measured: Measured) -> list[tuple[str, str, Line]]:
 
 def _line_problems(kind: str, report: Dataset, run: ModelRun) -> Iterator[str]:
     """Look whether each drawn line lies on its image and is as long as its figure says."""
-    images = {text_of(one, "SOPInstanceUID"): one for one in run.volume.sources}
+    images = {key_of(one): one for one in run.volume.sources}
     _, tall, wide = run.volume.spacing_mm
     for group in _items(report):
         children = list(group.get("ContentSequence", ()))
@@ -185,7 +186,7 @@ def _line_problems(kind: str, report: Dataset, run: ModelRun) -> Iterator[str]:
         figures = [one for one in children if one.get("ValueType") == "NUM"]
         for one in drawn:
             target = one.ContentSequence[0].ReferencedSOPSequence[0]
-            image = images.get(text_of(target, "ReferencedSOPInstanceUID"))
+            image = images.get(meant(target))
             if image is None:
                 yield f"the {kind} draws on an image that is none of its source images"
                 continue

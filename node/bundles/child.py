@@ -7,29 +7,48 @@ Requests on stdin, answers on stdout:
 
     {"verb": "load", "engine": …, "weights": …, "preprocessing": […], …}  -> {"ready": {facts}}
     {"verb": "predict", "voxels": PATH, "affine": …, "answer": PATH}      -> {"done": {…}}
+    {"verb": "begin", "slices": PATH, "affine": …, "first": …, "last": …} -> {"done": {"why": ""}}
+    {"verb": "feed", "slots": […]}                                        -> {"done": {"why": ""}}
+    {"verb": "finish", "affine": …, "answer": PATH}                       -> {"done": {…}}
+    {"verb": "sample", "voxels": PATH, "affine": …}                       -> {"done": {}}
+    {"verb": "time", "repeats": N}                                        -> {"done": {"ms": […]}}
 
-What goes wrong ends the process with a traceback on stderr, and the parent tells the rest.
+Between `begin` and `finish` windows are run while nothing is asked (`bundles.arrivals`); `why`
+says that, and why, the volume has to be looked at as a whole.
+
+Each answer has `memory_mb`, what the process holds. When memory runs out while it loads or looks,
+the answer is {"out_of_memory": what the engine said}, and the process can be asked again, for
+less. What else goes wrong ends it with a traceback on stderr, and the parent tells the rest.
 """
 
+import gc
 import json
 import os
+import resource
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from itertools import pairwise
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, TextIO
 
 import numpy as np
 
+from node.bundles.arrivals import Arrivals
 from node.clock import Clock, SystemClock
-from node.engines.engine import Engine, open_engine
+from node.engines.batching import Batches
+from node.engines.engine import Engine, open_engine, says_out_of_memory
 from node.engines.pipeline import Pipeline
+from node.engines.windows import NotNumbersError
 
 LARGEST_WARM_UP = 256**3
 """Voxels; a network that takes more is not run on zeros first."""
+MEGABYTE = 1 << 20
+
+
+class _EnoughError(Exception):
+    """The window that was wanted has been seen."""
 
 
 class Loaded:
@@ -39,9 +58,6 @@ class Loaded:
         """Load the network and run it once on nothing."""
         self._clock = clock
         started = clock.monotonic()
-        self._pipeline = Pipeline(
-            request["preprocessing"], request["inferer"], request["postprocessing"]
-        )
         self._makes_labels: bool = request["makes_labels"]
         self._engine: Engine = open_engine(
             request["engine"],
@@ -49,7 +65,17 @@ class Loaded:
             threads=request["threads"],
             precision=request["precision"],
             network=request["network"],
+            device=request.get("device", ""),
         )
+        self._pipeline = Pipeline(
+            request["preprocessing"],
+            _suited(request["inferer"], self._engine),
+            request["postprocessing"],
+            threads=request["threads"],
+        )
+        self._batches = Batches(self._engine, clock.monotonic)
+        self._sample: np.ndarray | None = None
+        self._arrivals: Arrivals | None = None
         shape = request["input_shape"]
         if shape and np.prod(shape) <= LARGEST_WARM_UP:
             self._engine.warm_up((1, 1, *shape))
@@ -58,38 +84,173 @@ class Loaded:
 
     def predict(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Look at one volume; the label map goes to the file `answer`, the rest into the reply."""
-        marks = [self._clock.monotonic()]
+        self._batches.begin(request.get("batch", 0))
         voxels = np.load(request["voxels"], mmap_mode="r")
         affine = np.array(request["affine"], dtype=np.float64)
-        grid, undos = self._pipeline.prepare(voxels, affine)
-        marks.append(self._clock.monotonic())
-        scores = self._pipeline.infer(grid, self._engine.run)
-        if scores.size == 0 or np.isnan(scores.min()):
+        monotonic = self._clock.monotonic
+        try:
+            outcome, seconds = self._pipeline.run(voxels, affine, self._batches, monotonic)
+        except NotNumbersError as error:
             # a label map made of these would look like "nothing found", with a volume of 0 mL
-            return {"surprise": "scores that are no numbers (NaN), or none at all"}
-        marks.append(self._clock.monotonic())
-        outcome = self._pipeline.finish(scores, undos)
-        marks.append(self._clock.monotonic())
-        names = ("preprocessing", "network", "postprocessing")
-        seconds = {n: b - a for n, (a, b) in zip(names, pairwise(marks), strict=True)}
-        reply: dict[str, Any] = {"seconds": {**self.seconds, **seconds}}
-        self.seconds = {}
+            return {"surprise": str(error)}
+        reply = self._reply(seconds, len(self._batches.seconds))
+        self._batches.begin()
         if not self._makes_labels:
             return {**reply, "values": [float(value) for value in outcome.ravel()]}
         np.save(request["answer"], _label_map(outcome), allow_pickle=False)
         return {**reply, "labels": request["answer"]}
 
+    def _reply(self, seconds: Mapping[str, float], windows: int) -> dict[str, Any]:
+        told = {"seconds": {**self.seconds, **seconds}, "windows": windows}
+        self.seconds = {}
+        return told
+
+    def begin(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Begin with a series whose slices still arrive; one at a time, the last one asked for."""
+        self._arrivals = Arrivals(request, self._pipeline, self._engine, self._clock.monotonic)
+        return {"why": self._arrivals.why}
+
+    def feed(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Take slices of that series."""
+        if self._arrivals is None:
+            return {"why": "another series came in between"}
+        self._arrivals.feed(request["slots"])
+        return {"why": self._arrivals.why}
+
+    def advance(self) -> bool:
+        """Run windows of that series, a layer at a time; False when there is nothing to do."""
+        return self._arrivals is not None and self._arrivals.advance()
+
+    def finish(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Run what is left of that series; the reply is that of `predict`, or says why not."""
+        arrivals, self._arrivals = self._arrivals, None
+        if arrivals is None:
+            return {"why": "another series came in between"}
+        started = self._clock.monotonic()
+        try:
+            outcome = arrivals.finish(request["affine"])
+        except NotNumbersError as error:
+            return {"surprise": str(error)}
+        if outcome is None:
+            return {"why": arrivals.why}
+        rest = self._clock.monotonic() - started
+        seconds = {"while it arrived": arrivals.early_seconds, "after the last slice": rest}
+        np.save(request["answer"], _label_map(outcome), allow_pickle=False)
+        return {**self._reply(seconds, arrivals.windows), "labels": request["answer"]}
+
+    def sample(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Keep the first window of a volume, to be timed with; the others are not looked at."""
+
+        def keep(batch: np.ndarray) -> np.ndarray:
+            self._sample = batch[:1].copy()
+            raise _EnoughError
+
+        affine = np.array(request["affine"], dtype=np.float64)
+        grid, _ = self._pipeline.prepare(np.load(request["voxels"], mmap_mode="r"), affine)
+        with suppress(_EnoughError):
+            self._pipeline.infer(grid, keep)
+        return {}
+
+    def time(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Run the network alone on the kept window, as often as asked for."""
+        if self._sample is None:
+            raise ValueError("asked to be timed without a sample")
+        self._batches.begin()
+        for _ in range(request["repeats"]):
+            self._batches(self._sample)
+        return {"ms": [1000.0 * seconds for seconds in self._batches.seconds]}
+
+    def card_mb(self) -> float:
+        """Say how much of an accelerator's memory the network holds."""
+        return self._engine.memory_mb()
+
+
+def _suited(inferer: Mapping[str, Any], engine: Engine) -> Mapping[str, Any]:
+    """Have the inferer hand over as many windows at once as suit the engine."""
+    if inferer["name"] != "SlidingWindowInferer":
+        return inferer
+    arguments = dict(inferer["arguments"])
+    arguments["sw_batch_size"] = engine.suits(int(arguments.get("sw_batch_size", 1)))
+    return {**inferer, "arguments": arguments}
+
 
 def _label_map(outcome: np.ndarray) -> np.ndarray:
     if outcome.ndim != 4 or len(outcome) != 1:
         raise ValueError(f"the bundle made an array of shape {outcome.shape}, not one label map")
-    large = outcome.size and outcome.max() > 255
-    return outcome[0].astype(np.uint16 if large else np.uint8)
+    large = outcome.dtype != np.uint8 and outcome.size and outcome.max() > 255
+    return outcome[0].astype(np.uint16 if large else np.uint8, copy=False)
 
 
-def _requests(stdin: TextIO) -> Iterator[dict[str, Any]]:
+class Service:
+    """Answers requests, one after another."""
+
+    def __init__(self, clock: Clock) -> None:
+        """`clock` is for the stopwatch."""
+        self._clock = clock
+        self._loaded: Loaded | None = None
+
+    def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Do what is asked, or say that memory ran out."""
+        try:
+            reply = self._do(request)
+        except Exception as error:
+            if not says_out_of_memory(error):
+                raise
+            reply = {"out_of_memory": f"{type(error).__name__}: {str(error).strip()[-200:]}"}
+        if "out_of_memory" in reply:
+            gc.collect()  # outside of `except`: the exception held on to every frame's arrays
+        return {**reply, "memory_mb": round(_resident_mb(), 1)}
+
+    def _do(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        verb = request["verb"]
+        if verb == "load":
+            _bound(request.get("memory_mb", 0))
+            self._loaded = Loaded(request, self._clock)
+            return {"ready": self._loaded.facts, "card_mb": self._loaded.card_mb()}
+        if self._loaded is None:
+            raise ValueError(f"asked to {verb} before a bundle was loaded")
+        work = {
+            "predict": self._loaded.predict,
+            "begin": self._loaded.begin,
+            "feed": self._loaded.feed,
+            "finish": self._loaded.finish,
+            "sample": self._loaded.sample,
+            "time": self._loaded.time,
+        }
+        return {"done": work[verb](request), "card_mb": self._loaded.card_mb()}
+
+    def idle(self) -> bool:
+        """Use the time while nothing is asked; False when there is nothing to do."""
+        return self._loaded is not None and self._loaded.advance()
+
+
+def _bound(megabytes: float) -> None:
+    """Bound what this process may allocate: then the engine fails, not the machine.
+
+    RLIMIT_DATA counts private memory that was asked for. Files that are mapped, and what CUDA only
+    reserves, do not count, which is why it is not RLIMIT_AS.
+    """
+    if megabytes > 0:
+        most = int(megabytes * MEGABYTE)
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+
+
+def _resident_mb() -> float:
+    """Say what this process holds in memory: its own, not the files that it maps."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+    return int(fields.get("RssAnon", "0 kB").split()[0]) / 1024
+
+
+def _requests(stdin: TextIO, idle: Callable[[], bool]) -> Iterator[dict[str, Any]]:
     """Give the requests as they come, and end the process when the parent is gone.
 
+    While there is none `idle` is called, until it says that there is nothing to do.
     Reading goes on in a thread of its own, so that the end of stdin is seen while a network runs.
     """
     lines: SimpleQueue[str] = SimpleQueue()
@@ -101,7 +262,13 @@ def _requests(stdin: TextIO) -> Iterator[dict[str, Any]]:
 
     threading.Thread(target=read, name="stdin", daemon=True).start()
     while True:
-        yield json.loads(lines.get())
+        try:
+            line = lines.get_nowait()
+        except Empty:
+            if idle():
+                continue
+            line = lines.get()
+        yield json.loads(line)
 
 
 def _own_stdout() -> TextIO:
@@ -121,16 +288,9 @@ def main() -> None:
     """Serve requests until the parent is gone."""
     answers = _own_stdout()
     _die_first()
-    loaded: Loaded | None = None
-    for request in _requests(sys.stdin):
-        if request["verb"] == "load":
-            loaded = Loaded(request, SystemClock())
-            reply: dict[str, Any] = {"ready": loaded.facts}
-        elif loaded is not None:
-            reply = {"done": loaded.predict(request)}
-        else:
-            raise ValueError("asked to predict before a bundle was loaded")
-        answers.write(json.dumps(reply) + "\n")
+    service = Service(SystemClock())
+    for request in _requests(sys.stdin, service.idle):
+        answers.write(json.dumps(service.answer(request)) + "\n")
         answers.flush()
 
 

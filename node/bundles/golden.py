@@ -32,12 +32,17 @@ class GoldenVolume:
     affine: np.ndarray
 
 
-def golden_problems(bundle: Bundle, runner: Runner, work_dir: Path) -> list[str]:
-    """Run every golden case of a bundle.
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One golden case: what goes in, and the bounds of what comes out as cases.json has them."""
 
-    Returns:
-        What did not come out as it must, as sentences; nothing when all is well.
-    """
+    name: str
+    bounds: Mapping[str, Any]
+    volume: GoldenVolume
+
+
+def read_cases(bundle: Bundle) -> list[Case] | list[str]:
+    """Read the golden cases of a bundle, or say everything that is wrong with them."""
     try:
         cases = json.loads((bundle.path / FILE).read_bytes())["cases"]
         volumes = [_volume(bundle.path / "golden" / case["input"]) for case in cases]
@@ -52,14 +57,34 @@ def golden_problems(bundle: Bundle, runner: Runner, work_dir: Path) -> list[str]
     ]
     if problems:
         return problems
-    for case, volume in zip(cases, volumes, strict=True):
-        found = runner.predict(bundle, volume, work_dir, TIMEOUT_SECONDS)
+    return [
+        Case(str(case["input"]), case, volume) for case, volume in zip(cases, volumes, strict=True)
+    ]
+
+
+def golden_problems(bundle: Bundle, runner: Runner, work_dir: Path) -> list[str]:
+    """Run every golden case of a bundle.
+
+    Returns:
+        What did not come out as it must, as sentences; nothing when all is well.
+    """
+    problems: list[str] = []
+    for case in read_cases(bundle):
+        if isinstance(case, str):
+            problems.append(case)
+            continue
+        found = runner.predict(bundle, case.volume, work_dir, TIMEOUT_SECONDS)
         if isinstance(found, Refusal):
-            problems.append(f"{case['input']}: {found.reason}")
+            problems.append(f"{case.name}: {found.reason}")
         else:
-            seen = _deviations(case, found, volume, bundle)
-            problems.extend(f"{case['input']}: {deviation}" for deviation in seen)
+            problems.extend(deviations(case, found, bundle))
     return problems
+
+
+def deviations(case: Case, found: Findings, bundle: Bundle) -> list[str]:
+    """Say where what was found is outside the bounds of a case."""
+    seen = _deviations(case.bounds, found, case.volume, bundle)
+    return [f"{case.name}: {deviation}" for deviation in seen]
 
 
 def _complaints(case: Mapping[str, Any], volume: GoldenVolume, bundle: Bundle) -> Iterator[str]:

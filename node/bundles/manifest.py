@@ -7,17 +7,31 @@ page models/README.md describes it. Everything is read as data; nothing in a bun
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from node.bundles.recipe import Recipe, read_recipe
+from node.bundles.ways import Way
 from node.rules.nouns import Classification, Code, InputRequirement, ModelIdentity, Segment
 
 METADATA = "configs/metadata.json"
 INFERENCE = "configs/inference.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How far a compiled network may be from the reference on the golden cases.
+
+    `dice_loss` is what a segment's Dice may lack to 1, `disagreement` the part of labelled voxels
+    that may bear another label, `probability` how far a class may shift; all 0 to 1.
+    """
+
+    dice_loss: float = 0.012
+    disagreement: float = 0.012
+    probability: float = 0.012
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +40,9 @@ class Manifest:
 
     `orientation` is the one its network sees, `weights` maps paths inside the bundle to their
     sha256, `precision` is what the engine computes in ("f32", or "bf16" where the bundle says
-    so), `input_shape` the network's spatial input shape when it is fixed.
+    so), `input_shape` the network's spatial input shape when it is fixed. `calibration` names
+    .npz files of the bundle to calibrate 8-bit networks on (none: the golden cases), `tolerance`
+    what a compiled network may differ by.
     """
 
     identity: ModelIdentity
@@ -38,13 +54,17 @@ class Manifest:
     recipe: Recipe
     precision: str = "f32"
     input_shape: tuple[int, int, int] | None = None
+    calibration: tuple[str, ...] = ()
+    tolerance: Tolerance = field(default_factory=Tolerance)
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
     """A bundle that is fit to run: its folder, its digest, its manifest, and how to run it.
 
-    `engine` is "openvino", "torchscript" or "state_dict"; `weights` the file that it opens.
+    `engine` is "openvino", "torchscript" or "state_dict"; `weights` the file that it opens. `ways`
+    are compiled networks of it that stood the gate here, the best first; `notes` say why a way
+    that was asked for is not among them.
     """
 
     path: Path
@@ -52,6 +72,13 @@ class Bundle:
     manifest: Manifest
     weights: Path
     engine: str
+    ways: tuple[Way, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def reference(self) -> Way:
+        """The way that needs nothing compiled: the bundle's own weights, as the bundle says."""
+        return Way(self.engine, self.manifest.precision, self.weights)
 
 
 class UnreadableBundleError(ValueError):
@@ -156,6 +183,33 @@ class _Accept(_Strict):
     body_part: Annotated[list[str], Field(alias="BodyPartExamined")] = []
 
 
+_Part = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Tolerance(_Strict):
+    dice_loss: _Part = 0.012
+    disagreement: _Part = 0.012
+    probability: _Part = 0.012
+
+
+_Scores = Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(min_length=1)]
+
+
+class _Skip(_Strict):
+    below: float
+    scores: _Scores
+
+
+class _Box(_Strict):
+    above: float
+    scores: _Scores
+
+
+class _Windows(_Strict):
+    skip: _Skip | None = None
+    box: _Box | None = None
+
+
 class _Dicom(_Strict):
     accept: _Accept
     orientation: str = "RAS"
@@ -166,6 +220,9 @@ class _Dicom(_Strict):
     intended_use: Literal["research", "clinical"]
     weights: Annotated[dict[str, str], Field(min_length=1)]
     precision: Literal["f32", "bf16"] = "f32"
+    calibration: list[str] = []
+    tolerance: _Tolerance = _Tolerance()
+    windows: _Windows = _Windows()
 
 
 class _Metadata(BaseModel):
@@ -204,6 +261,10 @@ def read_manifest(folder: Path, sha256: str = "") -> Manifest | list[str]:
     turned = [s.arguments["axcodes"] for s in recipe.preprocessing if s.name == "Orientationd"]
     if turned and turned[-1] != said.dicom.orientation:
         complaints.append(f"{METADATA}: dicom.orientation is not the Orientationd of {INFERENCE}")
+    spared = said.dicom.windows.model_dump(exclude_none=True)
+    if spared and recipe.inferer.name != "SlidingWindowInferer":
+        complaints.append(f"{METADATA}: dicom.windows needs a SlidingWindowInferer in {INFERENCE}")
+    recipe = recipe.sparing(spared)
     if complaints:
         return complaints
     return _manifest(folder.name, sha256, said, recipe, _input_shape(metadata))
@@ -232,6 +293,8 @@ def _manifest(
         recipe=recipe,
         precision=block.precision,
         input_shape=input_shape,
+        calibration=tuple(block.calibration),
+        tolerance=Tolerance(**block.tolerance.model_dump()),
     )
 
 
@@ -286,8 +349,9 @@ def _contradictions(block: _Dicom) -> list[str]:
     smallest, largest = block.spacing_mm
     if not 0 < smallest <= largest:
         complaints.append(f"{METADATA}: dicom.spacing_mm must be [smallest, largest] above 0")
-    strays = [p for p in block.weights if p.startswith("/") or ".." in p.split("/")]
-    complaints += [f"{METADATA}: dicom.weights: {p} is not inside the bundle" for p in strays]
+    for what, paths in (("weights", block.weights), ("calibration", block.calibration)):
+        strays = [p for p in paths if p.startswith("/") or ".." in p.split("/")]
+        complaints += [f"{METADATA}: dicom.{what}: {p} is not inside the bundle" for p in strays]
     return complaints
 
 

@@ -7,7 +7,7 @@ tables below makes the bundle unfit, with a sentence that names it; nothing is s
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 FILE = "configs/inference.json"
@@ -40,6 +40,23 @@ class Recipe:
     inferer: Step
     postprocessing: tuple[Step, ...]
     network: Step | None = None
+
+    def sparing(self, windows: Mapping[str, object]) -> "Recipe":
+        """Add what the bundle says of windows that need not be run: `skip`, `box`."""
+        inferer = replace(self.inferer, arguments={**self.inferer.arguments, **windows})
+        return replace(self, inferer=inferer)
+
+    def inferring(self, *, stood_the_gate: bool) -> dict[str, object]:
+        """Give the inferer as JSON.
+
+        A box moves the windows, and with them what comes out, so it is left out where nobody has
+        held the outcome against the one without.
+        """
+        plain = self.inferer.as_plain()
+        if not stood_the_gate:
+            kept = {k: v for k, v in self.inferer.arguments.items() if k != "box"}
+            plain["arguments"] = kept
+        return plain
 
 
 # ---- what arguments may be -------------------------------------------------------------------

@@ -1,27 +1,29 @@
 """Has a model look at a volume in a process of its own, which may crash or hang without harm.
 
-One child process stays warm for the bundle that was asked last. It gets arrays and nothing else:
-no header, no patient, none of the node's own settings or passwords. When it takes too long it is
-killed with everything it started; when it crashes the caller gets a refusal with the reason.
+The processes of several models stay warm. Each gets arrays and nothing else: no header, no
+patient, none of the node's own settings or passwords. When one takes too long it is killed with
+everything it started; when it runs out of memory it is asked for less, step by step; when it
+crashes the caller gets a refusal with the reason.
 """
 
-import json
 import os
-import signal
-import subprocess
 import sys
 import threading
-from collections import deque
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 import node
-from node.bundles.manifest import Bundle, Manifest, UnreadableBundleError, tree_hash
+from node.bundles.allowing import Allowances
+from node.bundles.answers import findings_of, surprise
+from node.bundles.ladder import Rung, on_card, smaller, ways_of
+from node.bundles.machine import card_state, this_machine
+from node.bundles.manifest import Bundle, UnreadableBundleError, file_hash, tree_hash
+from node.bundles.pool import Pool
+from node.bundles.process import Child, GoneError
+from node.bundles.ways import Way
 from node.clock import Clock, SystemClock
 from node.dicom.findings import Findings
 from node.rules.failures import Fault, Refusal
@@ -41,12 +43,12 @@ class Located(Protocol):
         ...
 
 
-class _GoneError(Exception):
-    """The child is dead or was killed; holds what the caller is told."""
+class _NoMemoryError(Exception):
+    """Memory ran out; the text says where. `loading` when it never got so far as to look."""
 
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.reason)
-        self.refusal = refusal
+    def __init__(self, where: str, *, loading: bool) -> None:
+        super().__init__(where)
+        self.loading = loading
 
 
 class Runner:
@@ -59,6 +61,7 @@ class Runner:
         python: str = sys.executable,
         clock: Clock | None = None,
         environment: Mapping[str, str] | None = None,
+        allowances: Allowances | None = None,
     ) -> None:
         """Prepare; the first child starts with the first prediction.
 
@@ -68,13 +71,15 @@ class Runner:
             clock: where time comes from.
             environment: variables for the child beside those that limit its threads; it inherits
                 none of the node's own.
+            allowances: how much memory models may use, and what else.
         """
         self._threads = threads
-        self._python = python
         self._clock = clock or SystemClock()
-        self._environment = dict(environment or {})
+        self._allowances = allowances or Allowances()
         self._busy = threading.Lock()
-        self._child: _Child | None = None
+        self._closings = 0
+        variables = child_variables(threads, environment or {})
+        self._pool = Pool(lambda: Child(python, variables), self._allowances.together_mb)
 
     def predict(
         self, bundle: Bundle, volume: Located, work_dir: Path, timeout_s: float
@@ -84,18 +89,18 @@ class Runner:
         Args:
             bundle: from the shelf, fit to run.
             volume: voxels [slices, rows, columns] and their affine.
-            work_dir: a folder for the arrays on their way; both are gone afterwards.
+            work_dir: a folder for the arrays on their way; both are gone afterwards. They are
+                mapped, not sent: a file in the page cache costs less than shared memory does
+                (24 ms against 65 to 110 ms for 300 slices of 512 x 512).
             timeout_s: how long it may take, loading included.
 
         Returns:
             What was found, its label map on the volume's grid; or a refusal: the child hung or
             crashed (again: true), or the bundle changed or made something it did not announce.
         """
+        sent, answer = work_dir / "voxels.npy", work_dir / "labels.npy"
         with self._busy:
-            deadline = self._clock.monotonic() + timeout_s
-            sent, answer = work_dir / "voxels.npy", work_dir / "labels.npy"
             try:
-                child = self._child_for(bundle, deadline)
                 np.save(sent, volume.voxels, allow_pickle=False)
                 request = {
                     "verb": "predict",
@@ -103,13 +108,8 @@ class Runner:
                     "affine": np.asarray(volume.affine, dtype=float).tolist(),
                     "answer": str(answer),
                 }
-                reply = child.ask(request, deadline - self._clock.monotonic())["done"]
-                if "surprise" in reply:
-                    return _surprise(reply["surprise"])
-                return _findings(bundle.manifest, volume.voxels.shape, reply, child.facts)
-            except _GoneError as gone:
-                self.close()
-                return gone.refusal
+                climb = self._begin(timeout_s)
+                return self._climb(bundle, request, volume.voxels.shape, climb)
             finally:
                 sent.unlink(missing_ok=True)
                 answer.unlink(missing_ok=True)
@@ -117,186 +117,229 @@ class Runner:
     def warm(self, bundle: Bundle, timeout_s: float) -> Refusal | None:
         """Start the child for a bundle before it is asked anything; None when it is ready."""
         with self._busy:
+            climb = self._begin(timeout_s)
+            refusal: Refusal | None = None
+            for way in self._ways(bundle):
+                try:
+                    self._child_for(bundle, Rung(way), climb)
+                except (GoneError, _NoMemoryError) as error:
+                    refusal = self._after(error, bundle, Rung(way), climb)
+                    if refusal is not None and climb.over:
+                        return refusal
+                else:
+                    return None
+            return refusal or _starved(bundle, climb)
+
+    def ask(self, bundle: Bundle, request: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
+        """Ask the process of a bundle's first way something else, as the gate does.
+
+        Raises:
+            GoneError: it hung, crashed or had no memory.
+        """
+        with self._busy:
+            climb = self._begin(timeout_s)
+            rung = Rung(self._ways(bundle)[0])
             try:
-                self._child_for(bundle, self._clock.monotonic() + timeout_s)
-            except _GoneError as gone:
-                self.close()
-                return gone.refusal
-            return None
+                reply = self._asked(bundle, rung, request, climb)
+            except _NoMemoryError as error:
+                raise GoneError(_starved(bundle, climb)) from error
+            done: dict[str, Any] = reply["done"]
+            return done
+
+    def conclude(
+        self, bundle: Bundle, request: Mapping[str, Any], shape: tuple[int, ...], timeout_s: float
+    ) -> Findings | Refusal | None:
+        """Have a series finished that was handed over slice by slice (`bundles.following`).
+
+        Returns:
+            As `predict`, for a volume of this shape; None when it has to be asked instead.
+        """
+        with self._busy:
+            climb = self._begin(timeout_s)
+            rung = Rung(self._ways(bundle)[0])
+            try:
+                reply = self._asked(bundle, rung, request, climb)
+            except (GoneError, _NoMemoryError):
+                return None
+            return None if "why" in reply["done"] else self._told(bundle, rung, reply, shape, climb)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether somebody waits for an answer now."""
+        return self._busy.locked()
 
     def close(self) -> None:
-        """End the child, if there is one; a prediction under way ends with a refusal."""
-        child, self._child = self._child, None
-        if child is not None:
-            child.kill()
+        """End all children; a prediction under way ends with a refusal."""
+        self._closings += 1
+        self._pool.close()
 
     @property
     def process_id(self) -> int | None:
-        """Process id of the warm child, None when there is none."""
-        return self._child.process.pid if self._child is not None else None
+        """Process id of the warm child that was asked last, None when there is none."""
+        return self.process_ids[-1] if self.process_ids else None
 
-    def _child_for(self, bundle: Bundle, deadline: float) -> "_Child":
-        """Give the warm child when it serves this very bundle, else start one."""
-        child = self._child
-        if child is not None and child.serves == bundle.sha256 and not child.is_gone():
-            return child
-        self.close()
-        _check_unchanged(bundle)
-        child = _Child(self._python, self._variables(), bundle.sha256)
-        self._child = child
-        child.ask(_load_request(bundle, self._threads), deadline - self._clock.monotonic())
-        return child
+    @property
+    def process_ids(self) -> list[int]:
+        """Process ids of all warm children, the one asked last at the end."""
+        return self._pool.process_ids
 
-    def _variables(self) -> dict[str, str]:
-        threads = str(self._threads)
-        limits = (
-            "OMP_NUM_THREADS",
-            "OPENBLAS_NUM_THREADS",
-            "MKL_NUM_THREADS",
-            "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
-        )
-        root = Path(node.__file__).parent.parent
-        return {
-            "PATH": os.defpath,
-            "PYTHONPATH": str(root),
-            **dict.fromkeys(limits, threads),
-            **self._environment,
-        }
+    @property
+    def held_mb(self) -> float:
+        """How much memory all warm children hold, as they last said."""
+        return self._pool.held_mb
 
+    def _begin(self, timeout_s: float) -> "_Climb":
+        return _Climb(self._clock.monotonic() + timeout_s, self._closings)
 
-class _Child:
-    """One child process, the lines it says and the last things it complained about."""
+    def _ways(self, bundle: Bundle) -> list[Way]:
+        allowed = self._allowances.of_model(bundle.path.name)
+        return ways_of(bundle, this_machine(), cpu=allowed.cpu)
 
-    def __init__(self, python: str, variables: Mapping[str, str], serves: str) -> None:
-        self.serves = serves
-        self.facts: dict[str, str] = {}
-        self.process = subprocess.Popen(
-            [python, "-m", "node.bundles.child"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=dict(variables),
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            start_new_session=True,  # a process group of its own, to be killed as a whole
-        )
-        self.ended = threading.Event()
-        self._reaping = threading.Lock()
-        self._answers: SimpleQueue[str | None] = SimpleQueue()
-        self._complaints: deque[str] = deque(maxlen=20)
-        self._readers = [
-            threading.Thread(target=self._hear, args=(self.process.stdout,), daemon=True),
-            threading.Thread(target=self._note, args=(self.process.stderr,), daemon=True),
-        ]
-        for thread in (*self._readers, threading.Thread(target=self._watch, daemon=True)):
-            thread.start()
+    def _climb(
+        self,
+        bundle: Bundle,
+        request: Mapping[str, Any],
+        shape: tuple[int, ...],
+        climb: "_Climb",
+    ) -> Findings | Refusal:
+        """Try the ways one after another, each with fewer windows at once if need be."""
+        refusal: Refusal | None = None
+        for way in self._ways(bundle):
+            todo = [Rung(way)]
+            while todo:
+                rung = todo.pop(0)
+                asked = {**request, "batch": rung.batch}
+                try:
+                    reply = self._asked(bundle, rung, asked, climb)
+                except (GoneError, _NoMemoryError) as error:
+                    refusal = self._after(error, bundle, rung, climb)
+                    if refusal is not None and climb.over:
+                        return refusal
+                    loading = isinstance(error, _NoMemoryError) and error.loading
+                    if refusal is not None or loading:
+                        break
+                    todo = todo or list(smaller(bundle, rung))
+                else:
+                    return self._told(bundle, rung, reply, shape, climb)
+        return refusal or _starved(bundle, climb)
 
-    def ask(self, request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-        """Send a request and wait for the answer.
-
-        Raises:
-            _GoneError: no answer in time, or the process ended instead.
-        """
-        stdin = self.process.stdin
-        try:
-            if stdin is not None:
-                stdin.write(json.dumps(request) + "\n")
-                stdin.flush()
-            line = self._answers.get(timeout=max(seconds, 0.001))
-        except Empty:
-            self.kill()
-            raise _GoneError(_hung(request)) from None
-        except (OSError, ValueError):
-            line = None  # its end of the pipe is closed: it ended, or close() was called
-        if line is None:
-            self.ended.wait(timeout=2.0)  # it is on its way out; let it say with what
-            self.kill()
-            raise _GoneError(self._crashed())
-        reply: dict[str, Any] = json.loads(line)
-        self.facts.update(reply.get("ready", {}))
+    def _asked(
+        self, bundle: Bundle, rung: Rung, request: Mapping[str, Any], climb: "_Climb"
+    ) -> dict[str, Any]:
+        child = self._child_for(bundle, rung, climb)
+        reply = child.ask(request, climb.deadline - self._clock.monotonic())
+        self._pool.settle(_serves(bundle, rung.way))
+        if "out_of_memory" in reply:
+            raise _NoMemoryError(reply["out_of_memory"], loading=False)
         return reply
 
-    def is_gone(self) -> bool:
-        """Say whether the process has ended, be it only just."""
-        try:
-            options = os.WEXITED | os.WNOHANG | os.WNOWAIT
-            return os.waitid(os.P_PID, self.process.pid, options) is not None
-        except ChildProcessError:
-            return True
+    def _told(
+        self,
+        bundle: Bundle,
+        rung: Rung,
+        reply: Mapping[str, Any],
+        shape: tuple[int, ...],
+        climb: "_Climb",
+    ) -> Findings | Refusal:
+        done = reply["done"]
+        if "surprise" in done:
+            return surprise(done["surprise"])
+        child = self._pool.get(_serves(bundle, rung.way))
+        facts = dict(child.facts) if child is not None else {}
+        facts["memory_mb"] = str(round(reply.get("memory_mb", 0.0)))
+        facts["windows"] = str(done.get("windows", 1))
+        if rung.way.key:
+            facts["artefact"] = rung.way.key
+        steps = [*bundle.notes, *climb.steps]
+        if steps:
+            facts["fallback"] = "; ".join(steps)
+        if on_card(rung.way, this_machine()):
+            facts["card"] = card_state()
+        return findings_of(bundle.manifest, shape, done, facts)
 
-    def kill(self) -> None:
-        """End the process and all that it started; safe to call twice and from any thread."""
-        with self._reaping:
-            if not self.ended.is_set():
-                self._kill_group()
-        self.ended.wait()
-        for reader in self._readers:
-            reader.join(timeout=2.0)
+    def _child_for(self, bundle: Bundle, rung: Rung, climb: "_Climb") -> Child:
+        """Give the warm child that serves this very way of the bundle, else start one."""
+        serves = _serves(bundle, rung.way)
+        child = self._pool.get(serves)
+        if child is not None:
+            return child
+        _check_unchanged(bundle, rung.way)
+        child = self._pool.add(serves, rung.way.weights)
+        allowed = self._allowances.of_model(bundle.path.name)
+        request = _load_request(bundle, rung.way, self._threads, allowed.memory_mb)
+        reply = child.ask(request, climb.deadline - self._clock.monotonic())
+        self._pool.settle(serves)
+        if "out_of_memory" in reply:
+            self._pool.drop(serves)
+            raise _NoMemoryError(reply["out_of_memory"], loading=True)
+        return child
 
-    def _watch(self) -> None:
-        """Wait for the end, and end what the process may have left behind before it is reaped.
-
-        Something left behind would hold the pipes open, and nobody would see that the process is
-        gone. Its number cannot be taken by another process until it is reaped, here only.
-        """
-        os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
-        with self._reaping:
-            self._kill_group()
-            self.process.wait()
-            self.ended.set()
-
-    def _kill_group(self) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-
-    def _hear(self, stdout: IO[str]) -> None:
-        for line in stdout:
-            self._answers.put(line)
-        self._answers.put(None)
-
-    def _note(self, stderr: IO[str]) -> None:
-        for line in stderr:
-            if line.strip():
-                self._complaints.append(line.strip()[:300])
-
-    def _crashed(self) -> Refusal:
-        code = self.process.returncode
-        if code is not None and code < 0:
-            name = signal.Signals(-code).name
-            return Refusal(
-                f"the model's process was ended by {name}",
-                Fault.NODE,
-                "If it was not stopped by hand, look whether the machine ran out of memory",
-                again=True,
-            )
-        last = self._complaints[-1] if self._complaints else "it said nothing"
-        return Refusal(
-            f"the model's process ended by itself: {last}",
-            Fault.MODEL,
-            "Run `radnode models check`; the bundle's golden case shows whether it works at all",
-            again=True,
-        )
+    def _after(
+        self, error: GoneError | _NoMemoryError, bundle: Bundle, rung: Rung, climb: "_Climb"
+    ) -> Refusal | None:
+        """Clear up after a failed try, put it on record, and say whether that was the end."""
+        serves = _serves(bundle, rung.way)
+        self._pool.drop(serves)  # an engine that had no memory once is not to be relied upon
+        if isinstance(error, _NoMemoryError):
+            self._pool.close()
+            climb.note(rung, f"ran out of memory ({error})")
+            return None
+        if error.starved:
+            self._pool.close()
+            climb.note(rung, "died for lack of memory")
+            return None
+        climb.note(rung, error.refusal.reason)
+        closed = self._closings != climb.closings
+        climb.over = error.hung or closed or not rung.way.key
+        return error.refusal
 
 
-def _hung(request: Mapping[str, Any]) -> Refusal:
-    doing = "loading" if request["verb"] == "load" else "looking at the volume"
-    return Refusal(
-        f"the model was still {doing} when its time was up, and was ended",
-        Fault.NODE,
-        "Give it more time or more threads in the configuration",
-        again=True,
+class _Climb:
+    """One prediction's way down the ladder: until when, and what was tried."""
+
+    def __init__(self, deadline: float, closings: int) -> None:
+        self.deadline = deadline
+        self.closings = closings
+        self.steps: list[str] = []
+        self.over = False
+
+    def note(self, rung: Rung, what: str) -> None:
+        at_once = f" with {rung.batch} at once" if rung.batch else ""
+        self.steps.append(f"{rung.way}{at_once} {what}")
+
+
+def _serves(bundle: Bundle, way: Way) -> str:
+    return f"{bundle.sha256} {way.engine} {way.precision} {way.device} {way.key}"
+
+
+def child_variables(threads: int, more: Mapping[str, str]) -> dict[str, str]:
+    """Give the whole environment of a process that runs a framework: little, and none of ours."""
+    limits = (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
     )
+    root = Path(node.__file__).parent.parent
+    return {
+        "PATH": os.defpath,
+        "PYTHONPATH": str(root),
+        **dict.fromkeys(limits, str(threads)),
+        **more,
+    }
 
 
-def _check_unchanged(bundle: Bundle) -> None:
-    """Hold the bundle on disk against the digest that the shelf gave it, once for each child."""
+def _check_unchanged(bundle: Bundle, way: Way) -> None:
+    """Hold bundle and compiled files against the digests on record, once for each child."""
     try:
         now = tree_hash(bundle.path)
+        changed = [path.name for path, digest in way.digest.items() if file_hash(path) != digest]
     except (OSError, UnreadableBundleError) as error:
-        raise _GoneError(_changed(bundle, str(error))) from error
+        raise GoneError(_changed(bundle, str(error))) from error
     if now != bundle.sha256:
-        raise _GoneError(_changed(bundle, "its digest is another one"))
+        raise GoneError(_changed(bundle, "its digest is another one"))
+    if changed:
+        raise GoneError(_changed(bundle, f"{changed[0]}, compiled from it, was changed"))
 
 
 def _changed(bundle: Bundle, how: str) -> Refusal:
@@ -307,48 +350,29 @@ def _changed(bundle: Bundle, how: str) -> Refusal:
     )
 
 
-def _load_request(bundle: Bundle, threads: int) -> dict[str, Any]:
-    manifest = bundle.manifest
-    recipe = manifest.recipe
+def _starved(bundle: Bundle, climb: _Climb) -> Refusal:
+    return Refusal(
+        f"model {bundle.path.name} has not enough memory: {'; '.join(climb.steps)}",
+        Fault.NODE,
+        "Allow it more in models.memory_mb of config.yaml, or give the machine more",
+        again=True,
+    )
+
+
+def _load_request(bundle: Bundle, way: Way, threads: int, memory_mb: float) -> dict[str, Any]:
+    recipe = bundle.manifest.recipe
     return {
         "verb": "load",
-        "engine": bundle.engine,
-        "weights": str(bundle.weights),
+        "engine": way.engine,
+        "weights": str(way.weights),
         "network": recipe.network.as_plain() if recipe.network else None,
         "preprocessing": [step.as_plain() for step in recipe.preprocessing],
-        "inferer": recipe.inferer.as_plain(),
+        "inferer": recipe.inferring(stood_the_gate=bool(way.key)),
         "postprocessing": [step.as_plain() for step in recipe.postprocessing],
-        "makes_labels": bool(manifest.segments),
-        "input_shape": manifest.input_shape,
+        "makes_labels": bool(bundle.manifest.segments),
+        "input_shape": bundle.manifest.input_shape,
         "threads": threads,
-        "precision": manifest.precision,
+        "precision": way.precision,
+        "device": way.device,
+        "memory_mb": memory_mb,
     }
-
-
-def _findings(
-    manifest: Manifest,
-    shape: tuple[int, ...],
-    reply: Mapping[str, Any],
-    facts: Mapping[str, str],
-) -> Findings | Refusal:
-    """Hold what came back against what the bundle announced."""
-    if manifest.segments:
-        labels = np.load(reply["labels"], allow_pickle=False)
-        if labels.shape != shape:
-            return _surprise(f"a label map of {labels.shape} for a volume of {shape}")
-        known = {0, *(segment.label for segment in manifest.segments)}
-        strangers = set(np.flatnonzero(np.bincount(labels.ravel())).tolist()) - known
-        if strangers:
-            return _surprise(f"labels that its metadata does not have: {sorted(strangers)}")
-        return Findings(labels, seconds=reply["seconds"], facts=dict(facts))
-    values = reply["values"]
-    if len(values) <= max(entry.index for entry in manifest.classes):
-        return _surprise(f"{len(values)} values, fewer than its metadata has classes")
-    probabilities = {entry.name: values[entry.index] for entry in manifest.classes}
-    if not all(0.0 <= value <= 1.0 for value in probabilities.values()):
-        return _surprise("values that are no probabilities; postprocessing must end in 0..1")
-    return Findings(None, probabilities, reply["seconds"], dict(facts))
-
-
-def _surprise(what: str) -> Refusal:
-    return Refusal(f"the model made {what}", Fault.MODEL, "Correct the bundle and add it again")

@@ -2,19 +2,22 @@
 
 A bundle is fit when its files are complete and understood, its weights have the digests that it
 states, an engine for them is installed, and the whole folder has the digest that was recorded
-when somebody put it on the shelf (shelf.json). Nothing in a bundle is executed before that.
+when somebody put it on the shelf (shelf.json). Nothing in a bundle is executed before that. What
+was compiled of it counts as on the shelf by its own record, file by file (`node.bundles.compiled`).
 """
 
 import json
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from node.bundles.compiled import Compiled, Record, key_of
 from node.bundles.golden import FILE as GOLDEN
 from node.bundles.golden import golden_problems
+from node.bundles.machine import this_machine
 from node.bundles.manifest import (
     Bundle,
     Manifest,
@@ -24,6 +27,7 @@ from node.bundles.manifest import (
     tree_hash,
 )
 from node.bundles.runner import Runner
+from node.bundles.ways import Way, Wish, Wishes, candidates
 from node.bundles.weights import SUFFIXES, UnfitWeightsError, engine_for, missing_for
 from node.clock import Clock, SystemClock
 from node.rules.failures import Fault, Refusal
@@ -46,10 +50,14 @@ class _Examined:
 class Shelf:
     """The folder that holds the bundles, one folder each, and the record of them."""
 
-    def __init__(self, models_dir: Path, clock: Clock | None = None) -> None:
-        """`models_dir` need not exist yet."""
+    def __init__(
+        self, models_dir: Path, clock: Clock | None = None, wishes: Wishes | None = None
+    ) -> None:
+        """`models_dir` need not exist yet; `wishes` say how models are to be executed."""
         self._dir = models_dir
         self._clock = clock or SystemClock()
+        self._wishes = wishes or Wishes()
+        self.compiled = Compiled(models_dir)
 
     def names(self) -> list[str]:
         """List the bundles that lie there, fit or not."""
@@ -59,10 +67,11 @@ class Shelf:
         return sorted(found)
 
     def get(self, name: str) -> Bundle | Refusal:
-        """Give a bundle that is fit to run, or say why it is not."""
+        """Give a bundle that is fit to run, with what was compiled of it, or say why it is not."""
         examined = self._examine_recorded(name)
         if examined.bundle is not None and not examined.problems:
-            return examined.bundle
+            ways, notes = self._ways(examined.bundle)
+            return replace(examined.bundle, ways=ways, notes=notes)
         return Refusal(
             f"model {name} is not fit to run: {'; '.join(examined.problems)}",
             Fault.MODEL,
@@ -130,6 +139,49 @@ class Shelf:
                 return _unfit(source.name, ["it changed while it was copied; try again"])
             self._replace(incoming, self._dir / source.name)
         return self.record(source.name, by)
+
+    def _ways(self, bundle: Bundle) -> tuple[tuple[Way, ...], tuple[str, ...]]:
+        """Find the compiled networks that may be used here, the boldest first, and say what not.
+
+        A machine that cannot do what was asked for falls back, and the notes say so.
+        """
+        name, machine = bundle.path.name, this_machine()
+        wish = self._wishes.of_model(name)
+        ways: list[Way] = []
+        notes: list[str] = []
+        for engine, precision in reversed(candidates(wish, bundle.engine, machine)):
+            key = key_of(bundle, engine, precision, machine)
+            record = self.compiled.record(key, name)
+            if record is None or not record.passed:
+                continue
+            damage = self.compiled.damage(record)
+            if damage:
+                notes.append(f"{engine} {precision} is not used: {damage}")
+            else:
+                ways.append(self.compiled.way(record, bundle))
+        if not ways and not wish.is_open and not _is_met(wish, bundle):
+            notes.append(
+                f"asked for {wish}, which is not compiled for this machine or did not stand the "
+                f"gate; runs by {bundle.reference}"
+            )
+        return tuple(ways), tuple(notes)
+
+    def records(self, name: str) -> list[tuple[Record, str]]:
+        """List what was compiled of a bundle, each with why it is not used now, "" if it may be."""
+        bundle = self.get(name)
+        if isinstance(bundle, Refusal):
+            return [(one, "its bundle is not fit") for one in self.compiled.records(name)]
+        return [(one, self._unused(one, bundle)) for one in self.compiled.records(name)]
+
+    def _unused(self, record: Record, bundle: Bundle) -> str:
+        try:
+            key = key_of(bundle, record.engine, record.precision, this_machine())
+        except KeyError:
+            return "of an engine that is not known here"
+        changed = [part for part, value in key.parts.items() if record.key.get(part) != value]
+        if changed:
+            return f"made for another {changed[0]}"
+        return self.compiled.damage(record) if record.passed else "it did not stand the gate"
 
     def _replace(self, incoming: Path, target: Path) -> None:
         if target.exists():
@@ -228,6 +280,10 @@ def _golden(bundle: Bundle, threads: int) -> list[str]:
             return golden_problems(bundle, runner, Path(work))
     finally:
         runner.close()
+
+
+def _is_met(wish: Wish, bundle: Bundle) -> bool:
+    return wish.wants(bundle.reference.engine, bundle.reference.precision)
 
 
 def _unfit(name: str, problems: list[str]) -> Refusal:

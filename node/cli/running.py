@@ -1,7 +1,6 @@
 """Verbs that run: the node itself, the small archive, one folder without a node."""
 
 import argparse
-import os
 import signal
 from pathlib import Path
 from threading import Event as Signal
@@ -87,17 +86,16 @@ def _archive(options: argparse.Namespace, _: None) -> None:
 
 
 def _run_once(options: argparse.Namespace, config: Config) -> None:
-    from node.bundles.runner import Runner
-    from node.bundles.shelf import Shelf
+    from node.app.hosting import runner_of, shelf_of
     from node.stages.once import run_once
 
     if not options.path.is_dir():
         raise FailedError(f"{options.path} is not a folder; name one that holds one series")
-    bundle = Shelf(config.models.dir).get(options.model)
+    bundle = shelf_of(config).get(options.model)
     if isinstance(bundle, Refusal):
         raise FailedError(str(bundle))
     options.out.mkdir(parents=True, exist_ok=True)
-    runner = Runner(config.models.threads or os.cpu_count() or 1)
+    runner = runner_of(config)
     wanted = options.results or STANDARD_OUTPUTS
     try:
         written = run_once(options.path, bundle, options.out, runner, SystemClock(), wanted)
@@ -107,6 +105,6 @@ def _run_once(options: argparse.Namespace, config: Config) -> None:
         raise FailedError(str(written))
     for path in written.paths:
         say(str(path))
-    for key in ("volumes_ml", "probabilities", "repairs"):
+    for key in ("volumes_ml", "probabilities", "repairs", "fallback"):
         if written.facts.get(key):
             say(f"{key}: {written.facts[key]}")

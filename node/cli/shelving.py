@@ -1,61 +1,141 @@
-"""Verbs of the shelf: which models are there, are they fit to run, and why not."""
+"""Verbs of the shelf: which models are there, are they fit to run, compile them, and why not."""
 
 import argparse
-import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from node.app.hosting import runner_of, shelf_of, threads_of
+from node.bundles.compiled import Record
+from node.bundles.compiling import Workshop, compile_bundle
+from node.bundles.manifest import Bundle
 from node.bundles.shelf import Shelf
+from node.bundles.ways import AUTO, ENGINES, PRECISIONS, Wish
 from node.cli.saying import FailedError, UsageError, add_verb, say, say_table
+from node.clock import SystemClock
 from node.config import Config
 from node.rules.failures import Refusal
+
+NEEDS_NAME = ("add", "compile", "show")
 
 
 def add_verbs(verbs: Any) -> None:  # noqa: ANN401 - argparse keeps the type private
     """Add models."""
-    sub = add_verb(verbs, "models", "the shelf: list, check, add", _models)
-    sub.add_argument("what", nargs="?", choices=["list", "check", "add"], default="list")
-    sub.add_argument("path", nargs="?", type=Path, help="the bundle's folder, for add")
+    sub = add_verb(verbs, "models", "the shelf: list, check, add, compile, show", _models)
+    choices = ["list", "check", *NEEDS_NAME]
+    sub.add_argument("what", nargs="?", choices=choices, default="list")
+    sub.add_argument("name", nargs="?", help="the bundle's folder for add, else the model's name")
+    sub.add_argument(
+        "--engine", choices=[AUTO, *ENGINES], default=AUTO, help="compile for it (%(default)s)"
+    )
+    sub.add_argument(
+        "--precision", choices=[AUTO, *PRECISIONS], default=AUTO, help="in it (%(default)s)"
+    )
+    sub.add_argument("--again", action="store_true", help="compile what is compiled already, too")
 
 
 def _models(options: argparse.Namespace, config: Config) -> int:
-    shelf = Shelf(config.models.dir)
+    shelf = shelf_of(config)
+    if options.what in NEEDS_NAME and options.name is None:
+        what = "FOLDER" if options.what == "add" else "NAME"
+        raise UsageError(f"say which: radnode models {options.what} {what}")
     if options.what == "add":
-        return _add(shelf, options.path)
+        return _add(shelf, Path(options.name))
+    if options.what == "compile":
+        return _compile(shelf, options, config)
+    if options.what == "show":
+        return _show(shelf, options.name)
     names = shelf.names()
     if not names:
         raise FailedError(f"no bundle lies in {config.models.dir}; see models/README.md")
     if options.what == "check":
-        return _check(shelf, names)
-    rows = [["MODEL", "VERSION", "FOR", "HASH", "FIT"]]
+        return _check(shelf, names, threads_of(config))
+    return _list(shelf, names)
+
+
+def _list(shelf: Shelf, names: list[str]) -> int:
+    rows = [["MODEL", "VERSION", "FOR", "HASH", "FIT", "RUNS BY"]]
     for name in names:
         bundle = shelf.get(name)
         if isinstance(bundle, Refusal):
-            rows.append([name, "?", "?", "?", "no"])
-        else:
-            who = bundle.manifest.identity
-            rows.append([name, who.version, who.intended_use, who.bundle_hash[:12], "yes"])
+            rows.append([name, "?", "?", "?", "no", ""])
+            continue
+        who = bundle.manifest.identity
+        way = (*bundle.ways, bundle.reference)[0]
+        rows.append([name, who.version, who.intended_use, who.bundle_hash[:12], "yes", str(way)])
     say_table(rows)
     return 0
 
 
-def _check(shelf: Shelf, names: list[str]) -> int:
+def _check(shelf: Shelf, names: list[str], threads: int) -> int:
     unfit = 0
     for name in names:
-        problems = shelf.fitness(name) or shelf.check_golden(name, os.cpu_count() or 1)
+        problems = shelf.fitness(name) or shelf.check_golden(name, threads)
         unfit += bool(problems)
         say(f"{name}: {'NOT fit to run' if problems else 'fit to run, its golden case comes out'}")
         for problem in problems:
             say(f"  {problem}")
+        for record, unused in shelf.records(name):
+            say(f"  {_line(record, unused)}")
     return 1 if unfit else 0
 
 
-def _add(shelf: Shelf, path: Path | None) -> int:
-    if path is None:
-        raise UsageError("say which: radnode models add FOLDER")
+def _add(shelf: Shelf, path: Path) -> int:
     added = shelf.add(path)
     if isinstance(added, Refusal):
         raise FailedError(f"not added: {added}")
     who = added.manifest.identity
     say(f"{who.name} {who.version} is on the shelf, sha256 {who.bundle_hash}")
     return 0
+
+
+def _compile(shelf: Shelf, options: argparse.Namespace, config: Config) -> int:
+    bundle = _fit(shelf, options.name)
+    wish = Wish(options.engine, options.precision)
+    runner = runner_of(config)
+    try:
+        shop = Workshop(shelf.compiled, runner, SystemClock(), threads_of(config))
+        records = compile_bundle(bundle, wish, shop, say, again=options.again)
+    finally:
+        runner.close()
+    bundle = _fit(shelf, options.name)
+    say(f"{options.name} runs by {(*bundle.ways, bundle.reference)[0]}")
+    for note in bundle.notes:
+        say(f"  {note}")
+    asked = not wish.is_open
+    return 1 if asked and not any(record.passed for record in records) else 0
+
+
+def _show(shelf: Shelf, name: str) -> int:
+    bundle = _fit(shelf, name)
+    who = bundle.manifest.identity
+    say(f"{who.name} {who.version}, for {who.intended_use}, sha256 {who.bundle_hash}")
+    say(who.description)
+    say(f"runs by {(*bundle.ways, bundle.reference)[0]}")
+    for note in bundle.notes:
+        say(f"  {note}")
+    for record, unused in shelf.records(name):
+        say(_line(record, unused))
+        for key, value in {**record.gate, **record.key}.items():
+            if value not in ("", None, {}, 0, 0.0):
+                say(f"    {key}: {_words(value)}")
+    return 0
+
+
+def _fit(shelf: Shelf, name: str) -> Bundle:
+    bundle = shelf.get(name)
+    if isinstance(bundle, Refusal):
+        raise FailedError(str(bundle))
+    return bundle
+
+
+def _line(record: Record, unused: str) -> str:
+    state = f"not used, {unused}" if unused else "may be used"
+    why = f" ({record.why})" if record.why else ""
+    return f"{record.engine} {record.precision}: {state}{why}"
+
+
+def _words(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {one}" for name, one in value.items())
+    return str(value)

@@ -7,19 +7,27 @@ has read that file and made sure that only transforms and arguments of its close
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from node.engines import inferer, intensity, labels, spatial
-from node.engines.inferer import Predict
+from node.engines.gridding import LPS_TO_RAS, Gridding, gridding
+from node.engines.gridding import Step as GridStep
+from node.engines.inferer import AT_ONCE, Layout, NotNumbersError, Predict
+from node.engines.intake import Intake, NotStreamedError, Ready
+from node.engines.plan import After, Before, read_after, read_before
+from node.engines.returning import Return, largest
 from node.engines.spatial import Grid, Undo
+from node.engines.streaming import Course, Laps, Stream
 
 Array: TypeAlias = np.ndarray
 Arguments: TypeAlias = Mapping[str, Any]
 
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-"""DICOM counts millimetres towards left, posterior, head; MONAI towards right, anterior, head."""
+FEW_SLICES, MOST_SLICES = 64, 4096
+"""What is guessed while nobody knows how many slices there will be."""
 
 
 class Pipeline:
@@ -30,19 +38,220 @@ class Pipeline:
         preprocessing: Sequence[Mapping[str, Any]],
         inferer_step: Mapping[str, Any],
         postprocessing: Sequence[Mapping[str, Any]],
+        *,
+        threads: int = 1,
     ) -> None:
         """Take the steps as `node.bundles.recipe.Step.as_plain` gives them.
 
+        Args:
+            preprocessing: from the volume to what the network sees.
+            inferer_step: how the network is run over it.
+            postprocessing: from its scores to labels, or to probabilities.
+            threads: how many threads may work on slices at once.
+
         Raises:
             KeyError: a step is not known here.
+            ValueError: windows are to be skipped, but the steps do not allow it.
         """
         self._before = [(step["name"], _plain(step["arguments"])) for step in preprocessing]
         self._inferer = inferer_step
         self._after = [(step["name"], _plain(step["arguments"])) for step in postprocessing]
+        self._threads = threads
         for name, _ in self._before:
             _known(name, SPATIAL, INTENSITY)
         for name, _ in self._after:
             _known(name, LABELS, {"Invertd": None})
+        self._plan = read_before(self._before)
+        self._way_back = read_after(self._after)
+        self._slides = inferer_step["name"] == "SlidingWindowInferer"
+        spared = {"skip", "box"} & set(inferer_step["arguments"])
+        if spared and (why := self._why_by_whole()):
+            raise ValueError(f"windows cannot be spared ({', '.join(sorted(spared))}): {why}")
+
+    # ---- all at once -------------------------------------------------------------------------
+
+    def run(
+        self,
+        voxels: Array,
+        affine: Array,
+        predict: Predict,
+        monotonic: Callable[[], float] = lambda: 0.0,
+    ) -> tuple[Array, Mapping[str, float]]:
+        """Do everything, planes at a time where the bundle's steps allow it.
+
+        Args:
+            voxels: [slices, rows, columns].
+            affine: 4 x 4, from (slice, row, column, 1) to LPS millimetres.
+            predict: the network.
+            monotonic: gives seconds, for the stopwatch.
+
+        Returns:
+            A label map [1, slices, rows, columns] or probabilities, and the seconds that each
+            part took.
+
+        Raises:
+            NotNumbersError: the network's scores are no numbers.
+        """
+        laps = Laps(monotonic)
+        if isinstance(self._plan, str) or isinstance(self._way_back, str):
+            return self._by_steps(voxels, affine, predict, laps), laps.seconds
+        grid = gridding(affine, voxels.shape, self._plan.moves)
+        course = self._course(self._plan, self._way_back, monotonic)
+        if not self._slides:
+            labels = self._in_one(voxels, grid, predict, course, laps)
+            return self._rest(labels, laps), laps.seconds
+        if self._plan.voxelwise:
+            stream = Stream(course, grid, predict, len(voxels))
+            last = len(voxels) - 1
+            backwards = grid.tracks[0].is_reversed
+            for number in range(len(voxels)):
+                stream.feed(number, voxels[last - number if backwards else number])
+                stream.advance()
+        else:
+            with laps.lap("preprocessing"):
+                image = self._whole(voxels, grid, course)
+            ready = Ready(image, grid.axis, len(voxels))
+            stream = Stream(
+                replace(course, late=partial(_same, _={})), grid, predict, len(voxels), ready
+            )
+        labels = stream.finish(grid)
+        laps.add(stream.laps)
+        return self._rest(labels, laps), laps.seconds
+
+    def _course(self, plan: Before, way_back: After, monotonic: Callable[[], float]) -> Course:
+        arguments = self._inferer["arguments"] if self._slides else {"roi_size": (1, 1, 1)}
+        return Course(
+            early=partial(_changed, steps=plan.early, table=INTENSITY),
+            late=partial(_changed, steps=plan.late, table=INTENSITY),
+            layout=Layout.of(arguments),
+            activate=partial(_changed, steps=way_back.scores, table=LABELS),
+            nearest=way_back.nearest,
+            middle=partial(_changed, steps=way_back.middle, table=LABELS)
+            if way_back.middle
+            else None,
+            threads=self._threads,
+            monotonic=monotonic,
+        )
+
+    def _whole(self, voxels: Array, grid: Gridding, course: Course) -> Array:
+        """Bring a volume to the network's grid, [x, y, z]."""
+        image = np.empty(grid.sizes, dtype=np.float32)
+        planes = np.moveaxis(image, grid.axis, 0)
+        intake = Intake(grid, course.early)
+        last, backwards = len(voxels) - 1, grid.tracks[0].is_reversed
+        for number in range(len(voxels)):
+            intake.put(number, voxels[last - number if backwards else number])
+            while (some := min(intake.reach() - intake.made, AT_ONCE)) > 0:
+                made = intake.made
+                planes[made : made + some] = intake.take(some)
+        return course.late(image[np.newaxis])[0]
+
+    def _in_one(
+        self, voxels: Array, grid: Gridding, predict: Predict, course: Course, laps: Laps
+    ) -> Array:
+        """Run a network that takes the whole volume at once."""
+        with laps.lap("preprocessing"):
+            image = self._whole(voxels, grid, course)
+        with laps.lap("network"):
+            scores = predict(image[np.newaxis, np.newaxis])[0]
+        with laps.lap("postprocessing"):
+            if scores.size == 0 or np.isnan(scores.min()):
+                raise NotNumbersError("scores that are no numbers (NaN), or none at all")
+            if scores.shape[1:] != grid.sizes:
+                raise ValueError(f"the network made {scores.shape} of {grid.sizes}")
+            back = Return(grid, course.activate, nearest=course.nearest, threads=self._threads)
+            if course.middle is None:
+                back.put(scores)
+            else:
+                found = largest(course.activate(scores))
+                back.put_labels(course.middle(found[np.newaxis])[0])
+            return back.finish(grid)
+
+    def _rest(self, labels: Array, laps: Laps) -> Array:
+        with laps.lap("postprocessing"):
+            steps = () if isinstance(self._way_back, str) else self._way_back.rest
+            return _changed(labels[np.newaxis], steps=steps, table=LABELS)
+
+    def _by_steps(self, voxels: Array, affine: Array, predict: Predict, laps: Laps) -> Array:
+        with laps.lap("preprocessing"):
+            grid, undos = self.prepare(voxels, affine)
+        with laps.lap("network"):
+            scores = self.infer(grid, predict)
+        if scores.size == 0 or np.isnan(scores.min()):
+            raise NotNumbersError("scores that are no numbers (NaN), or none at all")
+        with laps.lap("postprocessing"):
+            return self.finish(scores, undos)
+
+    # ---- slice by slice ----------------------------------------------------------------------
+
+    def _why_by_whole(self) -> str:
+        """Say why windows cannot be run before the whole volume has been looked at, or ""."""
+        if isinstance(self._plan, str):
+            return self._plan
+        if isinstance(self._way_back, str):
+            return self._way_back
+        if not self._slides:
+            return "the network takes the whole volume at once"
+        if not self._plan.voxelwise:
+            return "intensities are scaled by the whole volume"
+        return ""
+
+    def why_not_streamed(self, affine: Array, shape: tuple[int, int]) -> str:
+        """Say why a volume has to be complete before it can be run, or "" when it need not.
+
+        Args:
+            affine: 4 x 4, from (slice, row, column, 1) to LPS millimetres.
+            shape: rows and columns.
+        """
+        if why := self._why_by_whole():
+            return why
+        assert not isinstance(self._plan, str)  # noqa: S101 - said above
+        moves = self._plan.moves
+        few, many = (gridding(affine, (n, *shape), moves) for n in (FEW_SLICES, MOST_SLICES))
+        if not few.agrees(many):
+            return "where the network's planes lie depends on the number of slices"
+        if self._inferer["arguments"]["roi_size"][few.axis] <= 0:
+            return "a window spans all slices"
+        return ""
+
+    def is_from_the_last(self, affine: Array, shape: tuple[int, int]) -> bool:
+        """Say whether the network's grid begins at the last slice rather than at the first."""
+        moves = () if isinstance(self._plan, str) else self._plan.moves
+        return gridding(affine, (FEW_SLICES, *shape), moves).tracks[0].is_reversed
+
+    def stream(
+        self, affine: Array, shape: tuple[int, int], predict: Predict, count: int | None
+    ) -> Stream:
+        """Begin with a volume whose slices are still to come; see `why_not_streamed`.
+
+        Args:
+            affine: 4 x 4, from (slice, row, column, 1) to LPS millimetres.
+            shape: rows and columns.
+            predict: the network.
+            count: the number of slices, None while it is not known.
+        """
+        if isinstance(self._plan, str) or isinstance(self._way_back, str):
+            raise NotStreamedError(self._why_by_whole())
+        grid = gridding(affine, (count or MOST_SLICES, *shape), self._plan.moves)
+        return Stream(self._course(self._plan, self._way_back, _no_time), grid, predict, count)
+
+    def finish_stream(self, stream: Stream, affine: Array, shape: tuple[int, int, int]) -> Array:
+        """Give the label map, [1, slices, rows, columns], now that all slices have been fed.
+
+        Args:
+            stream: of `stream`.
+            affine: 4 x 4, from (slice, row, column, 1) to LPS millimetres.
+            shape: slices, rows, columns.
+
+        Raises:
+            NotStreamedError: the volume is not what the stream was opened for; run it as a whole.
+            NotNumbersError: the network's scores are no numbers.
+        """
+        moves = () if isinstance(self._plan, str) else self._plan.moves
+        labels = stream.finish(gridding(affine, shape, moves))
+        return self._rest(labels, stream.laps)
+
+    # ---- step by step ------------------------------------------------------------------------
 
     def prepare(self, voxels: Array, affine: Array) -> tuple[Grid, list[Undo]]:
         """Do the preprocessing.
@@ -79,6 +288,20 @@ class Pipeline:
             else:
                 scores = LABELS[name](scores, arguments)
         return scores
+
+
+def _changed(
+    array: Array,
+    steps: Sequence[GridStep],
+    table: Mapping[str, Callable[[Array, Arguments], Array]],
+) -> Array:
+    for name, arguments in steps:
+        array = table[name](array, arguments)
+    return array
+
+
+def _no_time() -> float:
+    return 0.0
 
 
 def _plain(arguments: Mapping[str, Any]) -> Mapping[str, Any]:

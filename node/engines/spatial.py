@@ -13,6 +13,8 @@ from typing import TypeAlias
 
 import numpy as np
 
+from node.engines.resampling import Line, along, linear, nearest, snapped
+
 Array: TypeAlias = np.ndarray
 Undo: TypeAlias = Callable[[Array, bool], Array]
 """Takes an array off the moved grid to the grid before; True: by nearest neighbour, for labels."""
@@ -29,26 +31,46 @@ class Grid:
     affine: Array
 
 
-def orient(grid: Grid, axcodes: str) -> tuple[Grid, Undo]:
-    """Permute and flip the axes to run towards `axcodes`, for example RAS."""
-    order, flips = _towards(grid.affine, axcodes)
-    shape = grid.voxels.shape[1:]
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What Orientationd does: new axis k is old axis order[k], from its end where flips[k]."""
+
+    order: tuple[int, int, int]
+    flips: tuple[bool, bool, bool]
+    affine: Array
+
+    def there(self, array: Array) -> Array:
+        """Turn [channels, x, y, z]; a view."""
+        return self._flipped(array.transpose((0, *(source + 1 for source in self.order))))
+
+    def back(self, array: Array) -> Array:
+        """Turn back; a view."""
+        return self._flipped(array).transpose((0, *(n + 1 for n in np.argsort(self.order))))
+
+    def _flipped(self, array: Array) -> Array:
+        return np.flip(array, tuple(axis + 1 for axis, flip in enumerate(self.flips) if flip))
+
+
+def turned(affine: Array, shape: Sequence[int], axcodes: str) -> Turn:
+    """Say how to permute and flip the axes of a volume to run towards `axcodes`."""
+    order, flips = _towards(affine, axcodes)
     move = np.zeros((4, 4))
     move[3, 3] = 1.0
     for axis, (source, flip) in enumerate(zip(order, flips, strict=True)):
         move[source, axis] = -1.0 if flip else 1.0
         move[source, 3] += (shape[source] - 1) if flip else 0.0
-    axes = (0, *(source + 1 for source in order))
-    back = tuple(np.argsort(axes))
+    x, y, z = order
+    return Turn((x, y, z), (flips[0], flips[1], flips[2]), affine @ move)
 
-    def flipped(array: Array) -> Array:
-        return np.flip(array, tuple(axis + 1 for axis, flip in enumerate(flips) if flip))
+
+def orient(grid: Grid, axcodes: str) -> tuple[Grid, Undo]:
+    """Permute and flip the axes to run towards `axcodes`, for example RAS."""
+    turn = turned(grid.affine, grid.voxels.shape[1:], axcodes)
 
     def undo(array: Array, nearest: bool) -> Array:  # noqa: ARG001, FBT001 - exact either way
-        return flipped(array).transpose(back)
+        return turn.back(array)
 
-    voxels = np.ascontiguousarray(flipped(grid.voxels.transpose(axes)))
-    return Grid(voxels, grid.affine @ move), undo
+    return Grid(np.ascontiguousarray(turn.there(grid.voxels)), turn.affine), undo
 
 
 def _towards(affine: Array, axcodes: str) -> tuple[list[int], list[bool]]:
@@ -80,23 +102,85 @@ def _opposite_or_same(letter: str) -> str:
 def space(grid: Grid, pixdim: Sequence[float], mode: str = "bilinear") -> tuple[Grid, Undo]:
     """Resample to a voxel spacing in millimetres, along the image's own axes (MONAI's Spacingd)."""
     shape = grid.voxels.shape[1:]
-    target, sizes = _spaced(grid.affine, shape, pixdim)
-    move = np.linalg.solve(grid.affine, target)
-    if np.allclose(move, np.eye(4), atol=SAME) and sizes == shape:
+    spacing = spaced(grid.affine, shape, pixdim)
+    if spacing is None:
         return grid, _left_alone
-    back = np.linalg.inv(move)
 
     def undo(array: Array, nearest: bool) -> Array:  # noqa: FBT001
-        return _by_matrix(array, back, shape, "nearest" if nearest else mode)
+        chosen = "nearest" if nearest else mode
+        return moved(array, [axis.back(chosen) for axis in spacing.axes])
 
-    return Grid(_by_matrix(grid.voxels, move, sizes, mode), target), undo
+    voxels = moved(grid.voxels, [axis.there(mode) for axis in spacing.axes])
+    return Grid(voxels, spacing.affine), undo
 
 
 def _left_alone(array: Array, nearest: bool) -> Array:  # noqa: ARG001, FBT001
     return array
 
 
-def _spaced(
+def moved(array: Array, lines: Sequence[Line]) -> Array:
+    """Resample [channels, x, y, z]; the axes that shrink most go first, it saves work."""
+    by_growth = sorted(range(3), key=lambda axis: len(lines[axis]) / array.shape[axis + 1])
+    for axis in by_growth:
+        array = along(array, axis + 1, lines[axis])
+    return array
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """One axis before and after Spacingd: new voxel k lies at start + step * k of the old ones."""
+
+    start: float
+    step: float
+    old: int
+    new: int
+
+    def there(self, mode: str) -> Line:
+        """Say where the new voxels look."""
+        return _line(self.start + self.step * np.arange(self.new), self.old, mode)
+
+    def back(self, mode: str) -> Line:
+        """Say where the old voxels look among the new ones."""
+        return _line((np.arange(self.old) - self.start) / self.step, self.new, mode)
+
+
+def _line(positions: Array, size: int, mode: str) -> Line:
+    if mode == "nearest":
+        return nearest(np.rint(positions), size)
+    return linear(positions, size)
+
+
+@dataclass(frozen=True, slots=True)
+class Spacing:
+    """What Spacingd does to each axis, and the affine that comes of it."""
+
+    axes: tuple[Spread, Spread, Spread]
+    affine: Array
+
+
+def spaced(affine: Array, shape: Sequence[int], pixdim: Sequence[float]) -> Spacing | None:
+    """Say what Spacingd does to a volume; None when it leaves it alone.
+
+    Args:
+        affine: of the volume, to millimetres.
+        shape: its size in voxels.
+        pixdim: the wished spacing in millimetres.
+    """
+    target, sizes = _target(affine, shape, pixdim)
+    move = np.linalg.solve(affine, target)
+    if np.allclose(move, np.eye(4), atol=SAME) and sizes == tuple(shape):
+        return None
+    # the step must not depend, in its last digit, on where the volume lies
+    steps = np.diag(np.linalg.solve(affine[:3, :3], target[:3, :3]))
+    starts = np.linalg.solve(affine[:3, :3], target[:3, 3] - affine[:3, 3])
+    x, y, z = (
+        Spread(snapped(float(start)), snapped(float(step)), int(old), new)
+        for start, step, old, new in zip(starts, steps, shape, sizes, strict=True)
+    )
+    return Spacing((x, y, z), target)
+
+
+def _target(
     affine: Array, shape: Sequence[int], pixdim: Sequence[float]
 ) -> tuple[Array, tuple[int, ...]]:
     """Give the affine and size of the resampled grid: the same rotation, at the same place.
@@ -122,83 +206,67 @@ def _spaced(
     return target, tuple(int(n) for n in sizes)
 
 
-def _by_matrix(array: Array, move: Array, sizes: Sequence[int], mode: str) -> Array:
-    positions = [move[axis, 3] + move[axis, axis] * np.arange(n) for axis, n in enumerate(sizes)]
-    if mode == "nearest":
-        return _take(array, [np.rint(p) for p in positions])
-    return _interpolate(array, positions)
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """One axis before and after Resized, in torch's `interpolate` and in its single precision."""
+
+    old: int
+    new: int
+    aligned: bool = False
+
+    def there(self, mode: str) -> Line:
+        """Say where the new voxels look."""
+        return _stretched(self.old, self.new, mode, aligned=self.aligned)
+
+    def back(self, mode: str) -> Line:
+        """Say where the old voxels look among the new ones."""
+        return _stretched(self.new, self.old, mode, aligned=self.aligned)
 
 
 def resize(
     grid: Grid, spatial_size: Sequence[int], mode: str, *, align_corners: bool = False
 ) -> tuple[Grid, Undo]:
     """Resample to a size in voxels, whatever spacing comes of it (MONAI's Resized)."""
-    shape = grid.voxels.shape[1:]
-    sizes = tuple(int(n) if n > 0 else old for n, old in zip(spatial_size, shape, strict=True))
+    axes = stretched(grid.voxels.shape[1:], spatial_size, align_corners=align_corners)
 
     def undo(array: Array, nearest: bool) -> Array:  # noqa: FBT001
-        chosen = "nearest" if nearest else mode
-        return _resized(array, shape, chosen, align_corners=align_corners and not nearest)
+        return moved(array, [axis.back("nearest" if nearest else mode) for axis in axes])
 
-    if align_corners:
-        scale = (np.array(shape) - 1.0) / np.maximum(np.array(sizes) - 1.0, 1.0)
-        move = np.diag([*scale, 1.0])
-    else:
-        scale = np.array(shape) / np.array(sizes)
-        move = np.diag([*scale, 1.0])
-        move[:3, 3] = (scale - 1.0) / 2.0
-    voxels = _resized(grid.voxels, sizes, mode, align_corners=align_corners)
-    return Grid(voxels, grid.affine @ move), undo
+    voxels = moved(grid.voxels, [axis.there(mode) for axis in axes])
+    return Grid(voxels, stretched_affine(grid.affine, axes)), undo
 
 
-def _resized(array: Array, sizes: Sequence[int], mode: str, *, align_corners: bool) -> Array:
-    """Resize the way torch's `interpolate` places voxels, in single precision like torch."""
-    if array.shape[1:] == tuple(sizes):
-        return array
-    positions = []
-    for old, new in zip(array.shape[1:], sizes, strict=True):
-        index = np.arange(new, dtype=np.float32)
-        scale = np.float32(old) / np.float32(new)
-        if mode == "nearest":
-            positions.append(np.floor(index * scale))
-        elif mode == "nearest-exact":
-            positions.append(np.floor((index + np.float32(0.5)) * scale))
-        elif align_corners:
-            positions.append(index * (np.float32(old - 1) / np.float32(max(new - 1, 1))))
-        else:
-            positions.append(scale * (index + np.float32(0.5)) - np.float32(0.5))
-    if mode.startswith("nearest"):
-        return _take(array, positions)
-    return _interpolate(array, positions)
+def stretched_affine(affine: Array, axes: Sequence["Stretch"]) -> Array:
+    """Give the affine of the resized volume."""
+    old = np.array([axis.old for axis in axes], dtype=np.float64)
+    new = np.array([axis.new for axis in axes], dtype=np.float64)
+    if axes[0].aligned:
+        return affine @ np.diag([*((old - 1.0) / np.maximum(new - 1.0, 1.0)), 1.0])
+    move = np.diag([*(old / new), 1.0])
+    move[:3, 3] = (old / new - 1.0) / 2.0
+    return affine @ move
 
 
-def _take(array: Array, positions: Sequence[Array]) -> Array:
-    for axis, position in enumerate(positions, start=1):
-        index = np.clip(position, 0, array.shape[axis] - 1).astype(np.intp)
-        array = np.take(array, index, axis=axis)
-    return array
+def stretched(
+    shape: Sequence[int], spatial_size: Sequence[int], *, align_corners: bool
+) -> tuple[Stretch, Stretch, Stretch]:
+    """Say what Resized does to each axis; a size below 1 leaves an axis alone."""
+    x, y, z = (
+        Stretch(int(old), int(new) if new > 0 else int(old), align_corners)
+        for old, new in zip(shape, spatial_size, strict=True)
+    )
+    return x, y, z
 
 
-def _interpolate(array: Array, positions: Sequence[Array]) -> Array:
-    """Interpolate linearly, axis after axis; those that shrink most go first, it saves work."""
-    by_growth = sorted(range(3), key=lambda axis: len(positions[axis]) / array.shape[axis + 1])
-    for axis in by_growth:
-        array = _along(array, axis + 1, positions[axis])
-    return array
-
-
-def _along(array: Array, axis: int, position: Array) -> Array:
-    last = array.shape[axis] - 1
-    position = np.clip(position, 0, last)
-    low = np.floor(position).astype(np.intp)
-    high = np.minimum(low + 1, last)
-    weight = (position - low).astype(np.float32)
-    shape = [1] * array.ndim
-    shape[axis] = len(weight)
-    weight = weight.reshape(shape)
-    below = np.take(array, low, axis=axis).astype(np.float32, copy=False)
-    below *= 1 - weight
-    above = np.take(array, high, axis=axis).astype(np.float32, copy=False)
-    above *= weight
-    below += above
-    return below
+def _stretched(old: int, new: int, mode: str, *, aligned: bool) -> Line:
+    index = np.arange(new, dtype=np.float32)
+    if old == new:
+        return nearest(index, old)
+    scale = np.float32(old) / np.float32(new)
+    if mode == "nearest":
+        return nearest(np.floor(index * scale), old)
+    if mode == "nearest-exact":
+        return nearest(np.floor((index + np.float32(0.5)) * scale), old)
+    if aligned:
+        return linear(index * (np.float32(old - 1) / np.float32(max(new - 1, 1))), old)
+    return linear(scale * (index + np.float32(0.5)) - np.float32(0.5), old)

@@ -71,3 +71,53 @@ def describe(folder: Path, weights: str, network_def: object = "by the engine") 
     np.savez_compressed(folder / "golden/bright.npz", voxels=voxels, affine=np.eye(4))
     case = {"input": "bright.npz", "volumes_ml": {"Bright": [0.031, 0.033]}}
     (folder / "golden/cases.json").write_text(json.dumps({"cases": [case]}))
+
+
+WINDOWED = {
+    "preprocessing": {
+        "_target_": "Compose",
+        "transforms": [
+            {"_target_": "LoadImaged", "keys": "image"},
+            {"_target_": "Orientationd", "keys": "image", "axcodes": "RAS"},
+            {"_target_": "Spacingd", "keys": "image", "pixdim": [1.5, 1.5, 1.5]},
+            {
+                "_target_": "ScaleIntensityRanged",
+                "keys": "image",
+                "a_min": 0.0,
+                "a_max": 1000.0,
+                "b_min": 0.0,
+                "b_max": 100.0,
+            },
+        ],
+    },
+    "inferer": {
+        "_target_": "SlidingWindowInferer",
+        "roi_size": [16, 16, 16],
+        "overlap": 0.5,
+        "mode": "gaussian",
+    },
+}
+"""Fixed spacing and grey values, windows smaller than the volume: it can be run slice by slice."""
+
+
+def bright(folder, configuration=None):
+    """Make a little bundle that finds what is brighter than 50."""
+    import openvino
+    from openvino import opset13 as ops
+
+    (folder / "models").mkdir(parents=True)
+    image = ops.parameter([-1, 1, -1, -1, -1], np.float32, name="image")
+    nothing = ops.multiply(image, ops.constant(np.float32(0)))
+    scores = [ops.add(nothing, ops.constant(np.float32(50))), image]
+    network = openvino.Model([ops.concat(scores, axis=1)], [image], "bright")
+    openvino.save_model(network, folder / "models/model.xml", compress_to_fp16=False)
+    describe(folder, "models/model.xml")
+    path = folder / "configs/inference.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **(configuration or {})}))
+    if configuration:  # its golden case is smaller than a window, and darker
+        voxels = np.zeros((24, 24, 24), dtype=np.int16)
+        voxels[12:] = 1000
+        np.savez_compressed(folder / "golden/bright.npz", voxels=voxels, affine=np.eye(4))
+        case = {"input": "bright.npz", "volumes_ml": {"Bright": [6.0, 8.0]}}
+        (folder / "golden/cases.json").write_text(json.dumps({"cases": [case]}))
+    return folder

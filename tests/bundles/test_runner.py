@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from node.bundles.allowing import Allowances
 from node.bundles.runner import Runner
 from node.dicom.findings import Findings
 from node.rules.failures import Fault, Refusal
@@ -56,13 +57,39 @@ def test_the_child_stays_warm_for_the_same_bundle(bright, block, runner, tmp_pat
     assert "load" not in again.seconds
 
 
-def test_another_bundle_gets_another_child(make_bundle, put, block, runner, tmp_path):
-    runner.predict(put(make_bundle()), block, tmp_path, 60)
+def test_two_models_stay_warm_side_by_side(make_bundle, put, block, runner, tmp_path):
+    one, other = put(make_bundle()), put(make_bundle("brighter", (0.0, 0.6)))
+    runner.predict(one, block, tmp_path, 60)
     first = runner.process_id
-    other = runner.predict(put(make_bundle("brighter", (0.0, 0.6))), block, tmp_path, 60)
+    assert isinstance(runner.predict(other, block, tmp_path, 60), Findings)
     assert runner.process_id != first
-    assert wait_until_gone(first)
-    assert isinstance(other, Findings)
+    assert "load" not in runner.predict(one, block, tmp_path, 60).seconds
+    assert runner.process_id == first
+
+
+def test_the_model_asked_longest_ago_goes_when_memory_is_short(make_bundle, put, block, tmp_path):
+    factors = {"one": (0.0, 1.0), "two": (0.0, 0.9), "three": (0.0, 0.8)}
+    models = {name: put(make_bundle(name, factors[name])) for name in factors}
+    runner = Runner(threads=1)
+    try:
+        runner.predict(models["one"], block, tmp_path, 60)
+        each = runner.held_mb
+    finally:
+        runner.close()
+    assert each > 10
+    runner = Runner(threads=1, allowances=Allowances(together_mb=max(each * 2.5, each + 320)))
+    try:
+        for name in ("one", "two"):
+            runner.predict(models[name], block, tmp_path, 60)
+        one, two = runner.process_ids
+        runner.predict(models["one"], block, tmp_path, 60)
+        runner.predict(models["three"], block, tmp_path, 60)
+        assert wait_until_gone(two)
+        assert runner.process_ids[0] == one
+        assert len(runner.process_ids) == 2
+        assert runner.held_mb < each * 2.5
+    finally:
+        runner.close()
 
 
 def test_the_child_knows_no_dicom_no_network_and_no_settings(bright, block, tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 
-from node.app.furnishing import _accelerator
+from node.app.hosting import _accelerator
 from node.app.system import is_gone, worker_name
 
 

@@ -1,0 +1,170 @@
+"""Compiles a bundle for this machine: build, hold against the reference, keep with a record.
+
+Every build runs in a process of its own, which gets paths and numbers and none of the node's
+settings. What does not stand the gate is recorded, too, with the reason, and is not used.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from node.bundles.compiled import Compiled, Record, key_of, window_shape
+from node.bundles.gate import FASTER, Gate, reference_of
+from node.bundles.golden import FILE, Case, read_cases
+from node.bundles.machine import engine_version, this_machine
+from node.bundles.manifest import Bundle, file_hash
+from node.bundles.runner import Runner, child_variables
+from node.bundles.ways import Way, Wish, candidates
+from node.clock import Clock
+
+BUILD_SECONDS = 3600.0
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What compiling needs besides the bundle: where it goes, who runs it, and the clock.
+
+    `faster` is how many times as fast as the next safer way a compiled network must be.
+    """
+
+    compiled: Compiled
+    runner: Runner
+    clock: Clock
+    threads: int = 1
+    python: str = sys.executable
+    faster: float = FASTER
+
+
+def compile_bundle(
+    bundle: Bundle, wish: Wish, shop: Workshop, say: Say, *, again: bool = False
+) -> list[Record]:
+    """Compile what is worth it, or what was asked for, the safest first.
+
+    Args:
+        bundle: from the shelf, fit to run.
+        wish: engine and precision, each may be "auto".
+        shop: where and with what.
+        say: is told each outcome in a sentence.
+        again: build also what is on record already.
+
+    Returns:
+        A record for each way, passed or not.
+    """
+    wanted = candidates(wish, bundle.engine, this_machine())
+    if not wanted:
+        say(f"nothing to compile: {wish} suits neither this machine nor these weights")
+    cases = [case for case in read_cases(bundle) if isinstance(case, Case)]
+    if not cases:
+        say(f"without golden cases nothing can be compared; see {FILE}")
+        return []
+    records = []
+    safer = reference_of(bundle).reference
+    with tempfile.TemporaryDirectory(prefix="compile-") as work:
+        gate = Gate(bundle, cases, shop.runner, Path(work), shop.faster)
+        for engine, precision in wanted:
+            record = _known(bundle, (engine, precision), shop.compiled) if not again else None
+            if record is None:
+                record = _compile(bundle, (engine, precision), safer, (shop, gate))
+            say(f"{engine} {precision}: {'kept' if record.passed else 'not kept'}, {record.why}")
+            records.append(record)
+            if record.passed:
+                safer = shop.compiled.way(record, bundle)
+    return records
+
+
+def _known(bundle: Bundle, which: tuple[str, str], compiled: Compiled) -> Record | None:
+    record = compiled.record(key_of(bundle, *which, this_machine()), bundle.path.name)
+    return None if record is None or compiled.damage(record) else record
+
+
+def _compile(
+    bundle: Bundle, which: tuple[str, str], safer: Way, where: tuple[Workshop, Gate]
+) -> Record:
+    shop, gate = where
+    started = shop.clock.monotonic()
+    key = key_of(bundle, *which, this_machine())
+    with tempfile.TemporaryDirectory(prefix="build-") as folder:
+        built = _build(bundle, which, Path(folder), shop)
+        files = [Path(path) for path in built.get("files", [])]
+        outcome: dict[str, Any] = {"passed": False, "why": built.get("cannot", "")}
+        if "cannot" not in built:
+            way = Way(
+                *which,
+                weights=Path(folder) / built["opens"] if built["opens"] else bundle.weights,
+                digest={path: file_hash(path) for path in files},
+                key=key.digest,
+            )
+            verdict = gate.judge(way, safer)
+            measured = {
+                **verdict.measured.as_plain(),
+                "calibrated_on": built["calibrated_on"],
+            }
+            outcome = {"passed": verdict.passed, "why": verdict.why, "gate": measured}
+        record = Record(
+            model=bundle.path.name,
+            engine=which[0],
+            precision=which[1],
+            key=key.parts,
+            digest=key.digest,
+            opens=built.get("opens", "") if outcome["passed"] else "",
+            made_at=shop.clock.now().isoformat(timespec="seconds"),
+            seconds=round(shop.clock.monotonic() - started, 1),
+            **outcome,
+        )
+        return shop.compiled.keep(record, files if record.passed else [])
+
+
+def _build(
+    bundle: Bundle, which: tuple[str, str], folder: Path, shop: Workshop
+) -> Mapping[str, Any]:
+    if not engine_version(which[0]):
+        return {"cannot": f"{which[0]} is not installed here"}
+    recipe = bundle.manifest.recipe
+    calibration = [str(bundle.path / name) for name in bundle.manifest.calibration]
+    request = {
+        "engine": which[0],
+        "precision": which[1],
+        "kind": bundle.engine,
+        "weights": str(bundle.weights),
+        "network": recipe.network.as_plain() if recipe.network else None,
+        "shape": window_shape(bundle),
+        "folder": str(folder),
+        "inputs": calibration or _golden_inputs(bundle),
+        "threads": shop.threads,
+        "preprocessing": [step.as_plain() for step in recipe.preprocessing],
+        "inferer": recipe.inferer.as_plain(),
+        "postprocessing": [step.as_plain() for step in recipe.postprocessing],
+    }
+    return _answer(shop, request)
+
+
+def _golden_inputs(bundle: Bundle) -> list[str]:
+    cases = read_cases(bundle)
+    return [str(bundle.path / "golden" / case.name) for case in cases if isinstance(case, Case)]
+
+
+def _answer(shop: Workshop, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Run the building process; what goes wrong in it is a reason, not our end."""
+    try:
+        ran = subprocess.run(
+            [shop.python, "-m", "node.engines.building"],
+            input=json.dumps(request) + "\n",
+            env=child_variables(shop.threads, {}),
+            capture_output=True,
+            text=True,
+            timeout=BUILD_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return {"cannot": "building it took too long"}
+    if ran.returncode:
+        last = (ran.stderr.strip().splitlines() or ["it said nothing"])[-1][:300]
+        return {"cannot": f"building it failed: {last}"}
+    reply: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    return reply

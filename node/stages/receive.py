@@ -167,6 +167,24 @@ class Reception:
         """Note what a peer says of instances that we asked it to commit to."""
         self._writer.put(lambda: self._committed(report), urgent=True)
 
+    def series_announced(self, association: str, source: str, images: Mapping[str, int]) -> None:
+        """Note how many images each of these series has, by `source`, who must know."""
+        if self._may_tell(association, source):
+            told = dict(images)
+            self._writer.put(lambda: self._ledger.series_announced(source, told), urgent=True)
+
+    def instances_announced(self, association: str, source: str, uids: Sequence[str]) -> None:
+        """Note that, by `source`, these are all the images of their series."""
+        if self._may_tell(association, source):
+            self._writer.put(lambda: self._ledger.instances_announced(source, uids), urgent=True)
+
+    def _may_tell(self, association: str, source: str) -> bool:
+        """Say whether a peer is heard: who may store images may say how many there are."""
+        peer = self._who.get(association, "")
+        may = "store" in self._peers[peer].may if peer else False
+        log.say("announced", "debug" if may else "warning", peer=peer, reason=source)
+        return may
+
     def begin(self, arrival: Arrival) -> Coming | Answer:
         """Take an image in, or say at once why not."""
         peer = self._who.get(arrival.association, "")

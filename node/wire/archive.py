@@ -4,7 +4,7 @@ It is a real C-STORE SCP with C-ECHO, and nothing more: no query, no list of pee
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from node.dicom import header, status
@@ -44,6 +44,12 @@ class Archive:
 
     def crowded(self, caller: Caller) -> None:
         """Nothing is noted."""
+
+    def series_announced(self, association: str, source: str, images: Mapping[str, int]) -> None:
+        """Nothing waits for it here."""
+
+    def instances_announced(self, association: str, source: str, uids: Sequence[str]) -> None:
+        """Nothing waits for it here."""
 
     def commitment_reported(self, report: CommitmentReport) -> None:
         """Nobody is asked to commit, so nobody reports."""

@@ -1,5 +1,6 @@
 """Who stands behind the listener: what it asks, and what it tells."""
 
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from node.rules.admitting import Admission
@@ -33,6 +34,14 @@ class Handler(Protocol):
 
     def crowded(self, caller: Caller) -> None:
         """Note that a caller was refused because too many associations are open."""
+        ...
+
+    def series_announced(self, association: str, source: str, images: Mapping[str, int]) -> None:
+        """Note how many images each of these series has, by `source`, who must know."""
+        ...
+
+    def instances_announced(self, association: str, source: str, uids: Sequence[str]) -> None:
+        """Note that, by `source`, these are all the images of their series."""
         ...
 
     def commitment_reported(self, report: CommitmentReport) -> None:

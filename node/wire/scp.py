@@ -1,4 +1,4 @@
-"""Listen: C-ECHO, C-STORE, and the reports of storage commitment.
+"""Listen: C-ECHO, C-STORE, and what peers tell us of series beside their images.
 
 What is said here is a promise, so this file promises nothing itself: it asks its handler, who
 answers when the image is safe, and passes the answer on. Two paths lead here: the fast one
@@ -21,10 +21,7 @@ from pynetdicom.association import Association
 from pynetdicom.events import Event
 from pynetdicom.pdu_primitives import A_RELEASE
 from pynetdicom.presentation import PresentationContext, build_context
-from pynetdicom.sop_class import (
-    StorageCommitmentPushModel,
-    Verification,
-)
+from pynetdicom.sop_class import Verification
 from pynetdicom.transport import AddressInformation
 
 from node import log
@@ -33,9 +30,9 @@ from node.dicom import services, status
 from node.dicom.header import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.rules.admitting import Rejection
 from node.rules.nouns import Caller
-from node.wire import plain, shape
+from node.wire import announcing, plain, shape
 from node.wire.acceptor import Acceptor
-from node.wire.commitment import read_report
+from node.wire.announcing import Announcements
 from node.wire.handler import Handler
 from node.wire.identity import confirm_identity, identity_of
 from node.wire.ordering import OrderedMessages
@@ -131,7 +128,7 @@ class Listener:
             (evt.EVT_REQUESTED, self._requested),
             (evt.EVT_ACSE_RECV, self._releasing),
             (evt.EVT_C_STORE, self._stored),
-            (evt.EVT_N_EVENT_REPORT, self._reported),
+            *Announcements(handler, self._name_of).handlers(),
             (evt.EVT_RELEASED, self._ended, ["released"]),
             (evt.EVT_ABORTED, self._ended, ["aborted"]),
         ]
@@ -176,7 +173,8 @@ class Listener:
         for association in associations:
             association.abort()
         for association in associations:
-            association.join(max(0.0, until - self._clock.monotonic()))
+            if association.ident is not None:  # its thread has begun
+                association.join(max(0.0, until - self._clock.monotonic()))
         self._ae.shutdown()
         for association in list(self._open):
             self._end(association, "aborted")
@@ -339,11 +337,10 @@ class Listener:
         if not safe:
             event.assoc.abort()
 
-    def _reported(self, event: Event) -> tuple[int, None]:
-        if event.assoc not in self._open:
-            return status.PROCESSING_FAILURE, None
-        self._handler.commitment_reported(read_report(event.event_information))
-        return status.SUCCESS, None
+    def _name_of(self, association: Association) -> str | None:
+        """Give the name of an association that was let in and has not ended."""
+        conversation = self._open.get(association)
+        return None if conversation is None else conversation.association
 
     def _ended(self, event: Event, outcome: str) -> None:
         self._end(event.assoc, outcome)
@@ -359,10 +356,7 @@ def _contexts() -> list[PresentationContext]:
     syntaxes = list(services.TRANSFER_SYNTAXES)
     contexts = [build_context(Verification)]
     contexts += [build_context(uid, list(syntaxes)) for uid in services.STORAGE_CLASSES]
-    commitment = build_context(StorageCommitmentPushModel)
-    commitment.scu_role, commitment.scp_role = False, True
-    contexts.append(commitment)
-    return contexts
+    return contexts + announcing.contexts()
 
 
 def _caller(event: Event) -> Caller:

@@ -78,7 +78,7 @@ class Desk:
         self.raises, self.safe, self.remember = "", True, True
         self.callers, self.arrivals, self.kept, self.abandoned = [], [], [], []
         self.opened_ids, self.closings, self.crowds, self.reports = [], [], [], []
-        self.releases, self.misuses, self.drafts = [], [], 0
+        self.releases, self.misuses, self.announced, self.drafts = [], [], [], 0
 
     @property
     def ended(self):
@@ -112,6 +112,12 @@ class Desk:
 
     def commitment_reported(self, report):
         self.reports.append(report)
+
+    def series_announced(self, association, source, images):
+        self.announced.append((source, dict(images)))
+
+    def instances_announced(self, association, source, uids):
+        self.announced.append((source, list(uids)))
 
     def begin(self, arrival):
         self.arrivals.append(arrival)

@@ -7,7 +7,15 @@ from node.dicom import services, status
 from node.dicom.header import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.rules.admitting import Rejection
 from node.wire import outgoing, scu
-from node.wire.conformance.tables import FIND, STORAGE_COMMITMENT, VERIFICATION, named, table
+from node.wire.conformance.tables import (
+    AVAILABILITY,
+    FIND,
+    MPPS,
+    STORAGE_COMMITMENT,
+    VERIFICATION,
+    named,
+    table,
+)
 from node.wire.scp import REJECTIONS
 
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
@@ -134,9 +142,11 @@ def _acceptance() -> str:
     )
     return f"""\
 Accepted are: Verification ({VERIFICATION}) as SCP; every SOP Class marked *received* in 1.1 as SCP;
-and Storage Commitment Push Model ({STORAGE_COMMITMENT}), where the caller takes the SCP role by
-role selection, for its reports. For storage the first of these transfer syntaxes is accepted that
-the caller proposes, for the other two the first of those in 7.2.1.3:
+Modality Performed Procedure Step ({MPPS}) and Instance Availability Notification ({AVAILABILITY})
+as SCP; and Storage Commitment Push Model ({STORAGE_COMMITMENT}), for its reports, where the caller
+takes the SCP role by role selection, and for requests, which are refused (5.2.6). For storage the
+first of these transfer syntaxes is accepted that the caller proposes, for the others the first of
+those in 7.2.1.3:
 
 {syntaxes}
 

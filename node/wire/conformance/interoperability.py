@@ -12,21 +12,16 @@ def section() -> str:
 
 ### 5.1 Mapping of Services to Application Entities
 All services are those of the AE RADNODE: Verification as SCU and SCP, Storage as SCU and SCP,
-Storage Commitment Push Model as SCU, Query (C-FIND) as SCU.
+Storage Commitment Push Model as SCU, Query (C-FIND) as SCU; as SCP, only to hear of images,
+Modality Performed Procedure Step, Instance Availability Notification and Storage Commitment Push
+Model.
 
 ### 5.2 DIMSE Services
 
 #### 5.2.1 Basic Worklist Management Service
 Not supported.
 
-#### 5.2.2 Modality Performed Procedure Step Service
-Not supported.
-
-#### 5.2.3 Unified Worklist and Procedure Step Service
-Not supported.
-
-#### 5.2.4 Instance Availability Notification Service
-Not supported.
+{_heard()}
 
 #### 5.2.5 Storage Service
 
@@ -47,9 +42,28 @@ same association or on one that the destination opens (it then negotiates the SC
 vouches for is final; what it does not is sent again. An unanswered request is put again after an
 hour. Bytes are let go after the configured time, whether or not commitment was asked for.
 
+As SCP: the node is no archive. A request (N-ACTION) is answered with
+{status.RESOURCE_LIMITATION:04X} and an Error Comment, and no report follows. That the instances
+were named is remembered as a sign of how many images a series has.
+
 {_not_there()}
 
 {_across_services()}"""
+
+
+def _heard() -> str:
+    return f"""\
+#### 5.2.2 Modality Performed Procedure Step Service
+As SCP of N-CREATE and N-SET: when a step is COMPLETED, the images that it names in each series
+(Referenced Image Sequence) are counted, and the series is waited for until they are there. Nothing
+else of a step is read or kept; an N-SET for a step that was created elsewhere is accepted, too.
+What cannot be read is answered with {status.INVALID_ARGUMENT:04X}.
+
+#### 5.2.3 Unified Worklist and Procedure Step Service
+Not supported.
+
+#### 5.2.4 Instance Availability Notification Service
+As SCP of N-CREATE: instances that are ONLINE or NEARLINE are counted in the same way."""
 
 
 def _not_there() -> str:

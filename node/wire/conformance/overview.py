@@ -3,7 +3,9 @@
 from node.dicom import services
 from node.wire.conformance.created import CREATED
 from node.wire.conformance.tables import (
+    AVAILABILITY,
     FIND,
+    MPPS,
     NO,
     STORAGE_COMMITMENT,
     VERIFICATION,
@@ -39,8 +41,10 @@ The Storage SOP Classes are those of 1.1.
 
 {table(("SOP Class", "UID", "SCU", "SCP"), [(*named(STORAGE_COMMITMENT), YES, NO)])}
 
+Requests to commit are accepted as SCP to be refused: see 5.2.6.
+
 #### 1.2.3 Workflow Management
-Not supported.
+{table(("SOP Class", "UID", "SCU", "SCP"), [(*named(u), NO, YES) for u in (MPPS, AVAILABILITY)])}
 
 #### 1.2.4 Query/Retrieve
 {table(("SOP Class", "UID", "SCU", "SCP"), [(*named(FIND), YES, NO)])}

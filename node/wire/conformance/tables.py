@@ -6,6 +6,8 @@ from node.dicom import services
 
 YES, NO = "Y", "N"
 STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"
+MPPS = "1.2.840.10008.3.1.2.3.3"
+AVAILABILITY = "1.2.840.10008.5.1.4.33"
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 VERIFICATION = "1.2.840.10008.1.1"
 

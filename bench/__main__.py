@@ -10,14 +10,15 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
-from bench import receive, turnaround, volume, writing
+from bench import engines, pipeline, receive, turnaround, volume, writing
 
 RESULTS = Path("bench/results")
-Bench = Callable[[int, Path], dict[str, object]]
+Bench = Callable[..., dict[str, object]]
 BENCHES: dict[str, Bench] = {
+    "engines": engines.run,
+    "pipeline": pipeline.run,
     "receive": receive.run,
     "results": writing.run,
     "turnaround": turnaround.run,
@@ -32,9 +33,6 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="see that all works; measures little")
     options = parser.parse_args()
-    quick = {"receive": receive.run, "results": writing.run, "volume": volume.run}
-    benches: dict[str, Bench] = dict(BENCHES)
-    benches.update({name: partial(run, quick=options.quick) for name, run in quick.items()})
     wanted = [name.strip() for name in options.only.split(",") if name.strip()] or list(BENCHES)
     unknown = [name for name in wanted if name not in BENCHES]
     if unknown:
@@ -43,7 +41,8 @@ def main() -> int:
     RESULTS.mkdir(parents=True, exist_ok=True)
     for name in wanted:
         print(f"\n== {name}, {options.rounds} rounds")
-        figures = benches[name](options.rounds, Path(".demo/bench") / name)
+        folder = Path(".demo/bench") / name
+        figures = BENCHES[name](options.rounds, folder, quick=options.quick)
         (RESULTS / f"{name}.json").write_text(json.dumps(figures, indent=1))
         print(f"written to {RESULTS / name}.json")
     return 0

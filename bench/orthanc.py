@@ -143,6 +143,14 @@ class Orthanc:
         with urllib.request.urlopen(request, timeout=120) as got:
             return json.loads(got.read())
 
+    def delete(self, path: str) -> None:
+        """DELETE a resource of its REST API."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.http_port}{path}", method="DELETE"
+        )
+        with urllib.request.urlopen(request, timeout=120):
+            pass
+
     def instances(self, modality: str | None = None) -> list[dict[str, Any]]:
         """Give the tags (by name) of the instances that it holds, of one modality or of all."""
         found = []

@@ -40,8 +40,8 @@ class RefusedError(Exception):
 class Association:
     """One association as the requestor, released at the end of a `with`."""
 
-    def __init__(self, port: int, called: str, sop_class: str) -> None:
-        """Open it, offering one storage class and Verification.
+    def __init__(self, port: int, called: str, sop_class: str, *, echoes: bool = True) -> None:
+        """Open it, offering one storage class and Verification, which need not be if not `echoes`.
 
         Raises:
             RefusedError: it was rejected, or one of both was.
@@ -54,7 +54,8 @@ class Association:
         self._socket.sendall(_request(called, self._sop_class))
         answer = self._read(_ASSOCIATE_AC)
         accepted, maximum = _negotiated(answer)
-        if accepted != {STORAGE_CONTEXT, VERIFICATION_CONTEXT}:
+        needed = {STORAGE_CONTEXT, VERIFICATION_CONTEXT} if echoes else {STORAGE_CONTEXT}
+        if not needed <= accepted:
             raise RefusedError(f"of the presentation contexts only {sorted(accepted)} are accepted")
         self.maximum = min(maximum or MAXIMUM_PDU, MAXIMUM_PDU)
 

@@ -1,12 +1,18 @@
 """Builds the legs behind the listener; rooms that only one of them needs are imported with it."""
 
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from node.app.house import House, peers_of, routes_of
 from node.rules.retrying import Persistence
 from node.rules.settling import Patience
+from node.stages.turning import Leg
+
+if TYPE_CHECKING:
+    from node.bundles.runner import Runner
+    from node.bundles.shelf import Shelf
+    from node.stages.desk import Desk
 
 
 def furnish(house: House, legs: Sequence[str], stack: ExitStack) -> None:
@@ -60,28 +66,40 @@ def _furnish_settle(house: House) -> None:
 
 
 def _furnish_infer(house: House, stack: ExitStack) -> None:
-    from node.bundles.runner import Runner
-    from node.bundles.shelf import Shelf
+    from node.app.hosting import runner_of, shelf_of, timeouts_of
+    from node.stages.desk import Desk
     from node.stages.infer import Infer, Limits, clear_left_work
 
     clear_left_work(house.rooms)
     models = house.config.models
-    runner = Runner(threads=models.threads or os.cpu_count() or 1, environment=_accelerator())
+    runner = runner_of(house.config)
     stack.callback(runner.close)
-    house.legs.append(
-        Infer(
-            house.rooms,
-            Shelf(models.dir),
-            runner,
-            Limits(
-                timeout_seconds=models.timeout_seconds,
-                attempts=models.attempts,
-                warm=house.config.routes[0].model if house.config.routes else None,
-                routes={route.name: route for route in routes_of(house.config)},
-            ),
-            deliver=house.bells["deliver"],
-        )
+    shelf, desk = shelf_of(house.config), Desk()
+    limits = Limits(
+        timeout_seconds=models.timeout_seconds,
+        attempts=models.attempts,
+        warm=tuple(dict.fromkeys(route.model for route in house.config.routes)),
+        routes={route.name: route for route in routes_of(house.config)},
+        timeouts=timeouts_of(house.config),
     )
+    deliver = house.bells["deliver"]
+    house.legs.append(Infer(house.rooms, shelf, runner, limits, deliver, desk))
+    wish = house.config.preparing
+    if wish.series and wish.megabytes:
+        house.legs.append(_prepare(house, desk, (shelf, runner, limits.timeout_of)))
+
+
+def _prepare(
+    house: House, desk: "Desk", host: "tuple[Shelf, Runner, Callable[[str], float]]"
+) -> Leg:
+    from node.rules.speculating import Eagerness
+    from node.stages.prepare import Prepare
+
+    wish = house.config.preparing
+    eagerness = Eagerness(
+        wish.series, wish.megabytes, wish.early_looks, wish.look_after_seconds, wish.streaming
+    )
+    return Prepare(house.rooms, desk, host, routes_of(house.config), eagerness)
 
 
 def _furnish_deliver(house: House) -> None:
@@ -118,9 +136,3 @@ def _furnish_sweep(house: House) -> None:
     wish = house.config.retention
     retention = Retention(wish.instances_hours, wish.results_hours)
     house.legs.append(Sweep(house.rooms, retention))
-
-
-def _accelerator() -> dict[str, str]:
-    """Give the model's process what says which accelerator it may use, and nothing else of ours."""
-    names = ("CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
-    return {name: os.environ[name] for name in names if name in os.environ}  # noqa: TID251

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from node.clock import Clock
 from node.config import Config
+from node.config.expressions import parse
+from node.config.sections import StudySection
 from node.ledger.opening import Ledger, open_ledger
-from node.rules.nouns import Notice, Output, Peer, Route
+from node.rules.nouns import Notice, Output, Peer, Route, StudyWish
 from node.spool import Spool
 from node.stages.turning import Bell, Leg, Rooms
 from node.wire.security import Security
@@ -59,9 +62,19 @@ def routes_of(config: Config) -> list[Route]:
             frozenset(Output(one) for one in r.results),
             frozenset(Notice(one) for one in r.if_not_run),
             r.stat,
+            _study_of(r.study),
         )
         for r in config.routes
     ]
+
+
+def _study_of(section: StudySection | None) -> StudyWish | None:
+    if section is None:
+        return None
+    seconds = section.force_after_seconds
+    force_after = None if seconds is None else timedelta(seconds=seconds)
+    complete = parse(section.complete)
+    return StudyWish(section.series, complete, force_after, section.then)
 
 
 def open_house(config: Config, clock: Clock) -> tuple[Ledger, Spool]:
@@ -76,6 +89,13 @@ def open_house(config: Config, clock: Clock) -> tuple[Ledger, Spool]:
     return ledger, Spool(config.node.data_dir / "spool", config.node.durable)
 
 
+def _bells() -> dict[str, Bell]:
+    """Make a bell for each leg; who prepares a series wants to know of images, as settling does."""
+    prepare = Bell()
+    bells = {leg: Bell() for leg in LEGS}
+    return {**bells, "prepare": prepare, "settle": Bell(prepare)}
+
+
 @dataclass(slots=True)
 class House:
     """Everything that runs in this process."""
@@ -84,7 +104,7 @@ class House:
     clock: Clock
     rooms: Rooms
     security: Security | None = None
-    bells: dict[str, Bell] = field(default_factory=lambda: {leg: Bell() for leg in LEGS})
+    bells: dict[str, Bell] = field(default_factory=_bells)
     legs: list[Leg] = field(default_factory=list)
     beats: dict[str, float] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)

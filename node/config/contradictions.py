@@ -1,13 +1,14 @@
 """Finds what a schema cannot say: keys that need one another, names that lead nowhere."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from pydicom.datadict import keyword_dict
 
+from node.config.expressions import BadExpressionError, names_in, parse
 from node.config.reading import Complaint, Place
 from node.config.sections import NodeSection
 from node.config.words import nearest
@@ -39,6 +40,7 @@ def contradictions(values: object, folder: Path) -> Iterator[Complaint]:
         yield from _bad_destinations(("routes", number, "send_to"), route.get("send_to"), ports)
         for keyword, wish in _mapping(route.get("when")).items():
             yield from _bad_condition(("routes", number, "when", keyword), wish)
+        yield from _bad_study(("routes", number, "study"), _mapping(route.get("study")))
     delivery = _mapping(everything.get("delivery"))
     first, longest = delivery.get("retry_first_seconds"), delivery.get("retry_longest_seconds")
     if isinstance(first, int | float) and isinstance(longest, int | float) and longest < first:
@@ -112,6 +114,33 @@ def _bad_destinations(
             yield (*place, number), what
         elif ports[str(name)] is None:
             yield (*place, number), f"the peer {name!r} has no port, so nothing can be sent to it"
+
+
+def _bad_study(place: Place, study: Mapping[Any, Any]) -> Iterator[Complaint]:
+    """Find what is wrong with the series that a route wants of a study."""
+    named = _mapping(study.get("series"))
+    for name, when in named.items():
+        for keyword, wish in _mapping(when).items():
+            yield from _bad_condition((*place, "series", name, keyword), wish)
+    complete = study.get("complete")
+    if isinstance(complete, str) and complete:
+        for key, what in _bad_names(complete, [str(name) for name in named]):
+            yield (*place, *key), what
+    if study.get("then") in ("proceed", "refuse") and study.get("force_after_seconds") is None:
+        yield (*place, "then"), "it needs force_after_seconds"
+
+
+def _bad_names(complete: str, named: Sequence[str]) -> Iterator[tuple[Place, str]]:
+    try:
+        wanted = names_in(parse(complete))
+    except BadExpressionError as error:
+        yield ("complete",), f"{error}; write it like t1 and (t2 or flair)"
+        return
+    for name in sorted(wanted - set(named)):
+        yield ("complete",), f"no series is called {name!r}{nearest(name, named)}"
+    for name in named:
+        if name not in wanted:
+            yield ("series", name), "it does not occur in complete"
 
 
 def _bad_condition(place: Place, wish: object) -> Iterator[Complaint]:

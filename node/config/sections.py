@@ -127,6 +127,20 @@ class PeerSection(Section):
     passcode: Secret | None = Field(default=None, repr=False)
 
 
+_Engine = Literal["auto", "openvino", "onnxruntime", "torch", "tensorrt"]
+_Precision = Literal["auto", "f32", "bf16", "f16", "int8"]
+
+
+class ModelSection(Section):
+    """What differs for one model; what is left out is as for all of them."""
+
+    engine: _Engine | None = None
+    precision: _Precision | None = None
+    timeout_seconds: PositiveNumber | None = None
+    memory_mb: Number | None = None
+    fall_back_to_cpu: Switch | None = None
+
+
 class ModelsSection(Section):
     """The shelf, and how its models are run."""
 
@@ -134,11 +148,26 @@ class ModelsSection(Section):
     timeout_seconds: PositiveNumber = 600.0
     attempts: Count = 3
     threads: Annotated[int, Field(strict=True, ge=0)] = 0
+    engine: _Engine = "auto"
+    precision: _Precision = "auto"
+    warm_mb: Number = 0.0
+    memory_mb: Number = 0.0
+    fall_back_to_cpu: Switch = True
+    by_name: dict[Name, ModelSection] = {}
 
 
 _Output = Literal[
     "seg", "labelmap", "sr", "preview", "key_objects", "presentation_state", "pdf", "rtstruct"
 ]
+
+
+class StudySection(Section):
+    """Which series of a study there have to be before a route's model is run."""
+
+    series: dict[Name, Annotated[dict[str, Any], AfterValidator(_frozen)]]
+    complete: Name
+    force_after_seconds: PositiveNumber | None = None
+    then: Literal["proceed", "refuse", "wait"] = "wait"
 
 
 class RouteSection(Section):
@@ -151,6 +180,7 @@ class RouteSection(Section):
     results: tuple[_Output, ...] = ("seg", "sr", "preview", "key_objects", "presentation_state")
     if_not_run: tuple[Literal["report", "picture"], ...] = ("report",)
     stat: bool = False
+    study: StudySection | None = None
 
 
 class SettlingSection(Section):
@@ -164,6 +194,16 @@ class SettlingSection(Section):
     pacs_count_seconds: Number = 2.0
     incomplete_seconds: Number = 60.0
     shortest_seconds: Number = 1.0
+
+
+class PreparingSection(Section):
+    """What may be done with a series before it has settled; 0 series, megabytes or looks: none."""
+
+    series: Annotated[int, Field(strict=True, ge=0)] = 4
+    megabytes: Number = 1024.0
+    early_looks: Annotated[int, Field(strict=True, ge=0)] = 2
+    look_after_seconds: Number = 0.3
+    streaming: Switch = True
 
 
 class DeliverySection(Section):
@@ -191,5 +231,6 @@ class Config(Section):
     models: ModelsSection = ModelsSection()
     routes: tuple[RouteSection, ...] = ()
     settling: SettlingSection = SettlingSection()
+    preparing: PreparingSection = PreparingSection()
     delivery: DeliverySection = DeliverySection()
     retention: RetentionSection = RetentionSection()

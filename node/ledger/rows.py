@@ -48,6 +48,7 @@ def job_of(row: Row) -> Job:
         send_to=tuple(row["send_to"]),
         settled_at=row["settled_at"],
         attempts=row["attempts"],
+        lacking=row["lacking"] or "",
     )
 
 

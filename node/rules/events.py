@@ -24,6 +24,8 @@ class Event(StrEnum):
     SERIES_UNCLAIMED = "series_unclaimed"
 
     JOB_CREATED = "job_created"
+    JOB_HELD = "job_held"
+    JOB_RELEASED = "job_released"
     JOB_CLAIMED = "job_claimed"
     JOB_LAPSED = "job_lapsed"
     JOB_RETRIED = "job_retried"

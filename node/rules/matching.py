@@ -58,6 +58,11 @@ def unfit(attributes: Mapping[str, Attribute], requirement: InputRequirement) ->
     return ""
 
 
+def fits(when: Mapping[str, object], attributes: Mapping[str, Attribute]) -> bool:
+    """Say whether every condition holds."""
+    return not any(_unmet(key, wish, attributes) for key, wish in when.items())
+
+
 def _unmet(key: str, wish: object, attributes: Mapping[str, Attribute]) -> str:
     """Say why one condition does not hold, or "" when it does."""
     wishes = list(wish) if isinstance(wish, list | tuple) else [wish]

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Literal, TypeAlias
 
 Attribute = str | float | tuple[str, ...] | tuple[float, ...] | None
 """A header value as the rules see it: text, number, several of either, or absent."""
@@ -98,12 +99,32 @@ class Notice(StrEnum):
     PICTURE = "picture"
 
 
+Demand: TypeAlias = tuple[str, "tuple[Demand, ...] | str"]
+"""Which names there have to be: ("name", name), ("and", demands) or ("or", demands)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StudyWish:
+    """Which series of a study there have to be before a model is run on one of them.
+
+    `series` goes from a name to conditions as a route has them, `complete` says which of these
+    names there have to be. When nothing came for the study for `force_after`, what is
+    missing is done without (proceed), is a reason to refuse, or is waited for all the same.
+    """
+
+    series: Mapping[str, Mapping[str, object]]
+    complete: Demand
+    force_after: timedelta | None = None
+    then: Literal["proceed", "refuse", "wait"] = "wait"
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """Which series go to which model, and where its results go.
 
     `results` says what is made of a run, `if_not_run` what is sent when the model did not run.
-    `stat` is for emergencies: its series go before others.
+    `stat` is for emergencies: its series go before others. With a `study`, jobs are held back until
+    the study has what it names.
     """
 
     name: str
@@ -113,6 +134,7 @@ class Route:
     results: frozenset[Output] = STANDARD_OUTPUTS
     if_not_run: frozenset[Notice] = frozenset((Notice.REPORT,))
     stat: bool = False
+    study: StudyWish | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +196,18 @@ class Habit:
     pause: float
 
 
+class Source(StrEnum):
+    """Who tells us of a series how many images it has."""
+
+    MPPS = "MPPS"
+    AVAILABILITY = "an availability notification"
+    COMMITMENT = "a commitment request"
+
+
+SO_FAR = frozenset((Source.COMMITMENT,))
+"""Who may speak of a part only: some modalities ask for commitment association by association."""
+
+
 @dataclass(frozen=True, slots=True)
 class Signal:
     """What somebody else says of a series: who ("MPPS", "the PACS archive"), and how many images.
@@ -218,7 +252,8 @@ class Job:
     `evidence` is the digest of the instances it reads (`rules.naming.evidence_digest`),
     `settled_at` the moment that every result of the job bears as its content time, so that a
     retry makes the same bytes. `bundle_hash` is the one the shelf held when the job was made. One
-    that is `stat` goes before those in the queue that have not waited for long.
+    that is `stat` goes before those in the queue that have not waited for long. `lacking` names
+    what its study lacked when it was no longer waited for.
     """
 
     job_id: str
@@ -233,6 +268,7 @@ class Job:
     settled_at: datetime
     attempts: int = 0
     stat: bool = False
+    lacking: str = ""
 
 
 @dataclass(frozen=True, slots=True)

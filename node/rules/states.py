@@ -2,10 +2,11 @@
 
 Theory of operation. Every change of state is caused by exactly one event, and the ledger writes
 the new state and the event's audit row in one transaction. A row in a state that is not final is
-somebody's to move: an *open* series the settle leg's, a *waiting* job the infer leg's, a *running*
-job its lease's holder's (and anybody's once the lease has lapsed), a *queued* delivery the deliver
-leg's, a *sending* one its lease's holder's. So after a crash nothing needs to be remembered: the
-start-up sweep and the lapsing of leases put every row back to where a leg will find it.
+somebody's to move: an *open* series and a *held* job the settle leg's, a *waiting* job the infer
+leg's, a *running* job its lease's holder's (and anybody's once the lease has lapsed), a *queued*
+delivery the deliver leg's, a *sending* one its lease's holder's. So after a crash nothing needs to
+be remembered: the start-up sweep and the lapsing of leases put every row back to where a leg will
+find it.
 """
 
 from node.rules.events import Event
@@ -15,6 +16,7 @@ SERIES = {
     "settled": "the evidence said complete; jobs were made or the reasons why not were kept",
 }
 JOB = {
+    "held": "its study lacks series that the route names; released when they settle, or by time",
     "waiting": "to be claimed by the infer leg, not before its time",
     "running": "claimed under a lease by a worker that sends heartbeats",
     "done": "results are in the spool and deliveries are queued",
@@ -39,6 +41,9 @@ TRANSITIONS: dict[str, dict[tuple[str, Event], str]] = {
     },
     "job": {
         ("", Event.JOB_CREATED): "waiting",
+        ("", Event.JOB_HELD): "held",
+        ("held", Event.JOB_RELEASED): "waiting",
+        ("held", Event.JOB_RETRIED): "waiting",
         ("waiting", Event.JOB_CLAIMED): "running",
         ("running", Event.JOB_LAPSED): "waiting",
         ("running", Event.JOB_RETRIED): "waiting",

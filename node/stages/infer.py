@@ -18,6 +18,7 @@ from node import log
 from node.bundles.runner import Runner
 from node.bundles.shelf import Bundle, Shelf
 from node.dicom import results
+from node.dicom.findings import Findings
 from node.dicom.results import Made, not_run
 from node.dicom.volume import Volume, read_volume
 from node.ledger.opening import LeaseLostError, ResultChangedError
@@ -34,6 +35,7 @@ from node.rules.nouns import (
     Route,
 )
 from node.rules.retrying import Persistence
+from node.stages.desk import Desk, Prepared
 from node.stages.turning import Bell, Rooms
 
 LEASE_SECONDS = 30.0
@@ -46,15 +48,21 @@ PAUSES = Persistence(first=2.0, longest=60.0)
 class Limits:
     """How long a model may take, how often a job is tried, and how the pauses between grow.
 
-    `warm` names the model whose process is started before its first job. `routes` say what is
-    made of a run, and how a study is told that there was none.
+    `warm` names the models whose processes are started before their first job, as far as memory
+    allows. `routes` say what is made of a run, and how a study is told that there was none.
+    `timeouts` are those of single models by name.
     """
 
     timeout_seconds: float = 600.0
     attempts: int = 3
-    warm: str | None = None
+    warm: tuple[str, ...] = ()
     pauses: Persistence = PAUSES
     routes: Mapping[str, Route] = field(default_factory=dict)
+    timeouts: Mapping[str, float] = field(default_factory=dict)
+
+    def timeout_of(self, model: str) -> float:
+        """Say how long a model may take, in seconds."""
+        return self.timeouts.get(model, self.timeout_seconds)
 
 
 class Infer:
@@ -69,8 +77,9 @@ class Infer:
         runner: Runner,
         limits: Limits,
         deliver: Bell,
+        desk: Desk | None = None,
     ) -> None:
-        """`deliver` is rung when results are queued."""
+        """`deliver` is rung when results are queued; on `desk` lies what was prepared."""
         self._ledger = rooms.ledger
         self._spool = rooms.spool
         self._clock = rooms.clock
@@ -80,6 +89,7 @@ class Infer:
         self._limits = limits
         self._to_warm = limits.warm
         self._deliver = deliver
+        self._desk = desk or Desk()
 
     def step(self) -> float:
         """Do one job, if there is one."""
@@ -96,15 +106,15 @@ class Infer:
         return 0.0
 
     def _warm_up(self) -> None:
-        """Start the first model's process while there is nothing to do, once."""
-        name, self._to_warm = self._to_warm, None
-        if name is None:
+        """Start one more model's process while there is nothing to do, each once."""
+        if not self._to_warm:
             return
+        name, self._to_warm = self._to_warm[-1], self._to_warm[:-1]  # the first one stays longest
         bundle = self._shelf.get(name)
         refusal = (
             bundle
             if isinstance(bundle, Refusal)
-            else self._runner.warm(bundle, self._limits.timeout_seconds)
+            else self._runner.warm(bundle, self._limits.timeout_of(name))
         )
         if refusal is not None:
             log.say("model_not_ready", "warning", reason=str(refusal))
@@ -204,16 +214,14 @@ class Infer:
         bundle = self._shelf.get(job.model)
         if isinstance(bundle, Refusal):
             return bundle
-        volume = self._volume(job, bundle)
-        if isinstance(volume, Refusal):
-            return volume
+        if refusal := self._study_refused(job):
+            return refusal
         started = self._clock.monotonic()
-        findings = self._runner.predict(
-            bundle, volume, self._spool.work(job.job_id), self._limits.timeout_seconds
-        )
-        if isinstance(findings, Refusal):
-            return findings
-        named = _with_bundle(job, bundle)
+        looked = self._look(job, bundle)
+        if isinstance(looked, Refusal):
+            return looked
+        volume, findings, before = looked
+        named = _with_bundle(job, bundle, findings.facts.get("artefact", ""))
         folder = self._spool.work(job.job_id)
         run = results.begin(
             volume, findings, bundle.manifest, named, folder, self._predecessors(job)
@@ -226,6 +234,8 @@ class Infer:
         kept = [self._keep(one) for one in made.objects]
         facts = {
             **made.facts,
+            "before_settling": before,
+            "study_lacks": job.lacking or None,
             "bundle_hash": bundle.manifest.identity.bundle_hash,
             "seconds": round(self._clock.monotonic() - started, 3),
         }
@@ -239,18 +249,56 @@ class Infer:
         self._deliver.ring()
         return None
 
+    def _look(
+        self, job: Job, bundle: Bundle
+    ) -> tuple[Volume, Findings, Mapping[str, object]] | Refusal:
+        """Have the model look, unless it has looked at these very images before they settled.
+
+        Returns:
+            The volume, what was found, and how much of it all was done before; or a refusal.
+        """
+        prepared = self._prepared(job, bundle)
+        if isinstance(prepared, Refusal):
+            return prepared
+        volume, findings = prepared.volume, prepared.findings
+        if isinstance(volume, Refusal):
+            return volume
+        before = {"images": prepared.early, "looked": findings is not None, "followed": False}
+        if findings is not None:
+            return volume, findings, before
+        found, seconds = None, self._limits.timeout_of(job.model)
+        if prepared.following is not None:
+            found = prepared.following.finish(volume.affine, volume.voxels.shape, seconds)
+            prepared.following.close()
+            before["followed"] = found is not None
+        if found is None:
+            found = self._runner.predict(bundle, volume, self._spool.work(job.job_id), seconds)
+        return found if isinstance(found, Refusal) else (volume, found, before)
+
+    def _study_refused(self, job: Job) -> Refusal | None:
+        """Refuse a job whose study was not completed in time, if the route wants that."""
+        route = self._limits.routes.get(job.route)
+        wish = route.study if route is not None else None
+        if not job.lacking or wish is None or wish.then != "refuse":
+            return None
+        why = f"the study is not complete: {job.lacking} did not come in time"
+        return Refusal(why, Fault.INPUT, "Have it sent, then `radnode retry` it")
+
     def _wanted(self, job: Job) -> frozenset[Output]:
         route = self._limits.routes.get(job.route)
         return STANDARD_OUTPUTS if route is None else route.results
 
-    def _volume(self, job: Job, bundle: Bundle) -> Volume | Refusal:
+    def _prepared(self, job: Job, bundle: Bundle) -> Prepared | Refusal:
+        """Give the volume, and what the model found in it if it was asked before."""
         instances = self._ledger.instances_of(job.series_instance_uid, job.edition)
-        paths = [self._spool.path(instance.spool_name) for instance in instances]
-        gone = sum(not path.exists() for path in paths)
+        paths = {one.spool_name: self._spool.path(one.spool_name) for one in instances}
+        gone = sum(not path.exists() for path in paths.values())
         if gone:
             why = f"{gone} of its {len(paths)} images are no longer in the spool"
             return Refusal(why, Fault.INPUT, "Send the series again, then `radnode retry` it")
-        return read_volume(paths, bundle.manifest.requirement)
+        requirement = bundle.manifest.requirement
+        prepared = self._desk.take(job, paths, bundle, requirement)
+        return prepared or Prepared(read_volume(list(paths.values()), requirement))
 
     def _predecessors(self, job: Job) -> Sequence[Result]:
         return self._ledger.previous_results(job.series_instance_uid, job.edition, job.model)
@@ -315,8 +363,12 @@ def _where(error: Exception) -> str:
     return f"{Path(ours[-1].filename).name}:{ours[-1].lineno} in {ours[-1].name}"
 
 
-def _with_bundle(job: Job, bundle: Bundle) -> Job:
-    """Name the job's results after the bundle that really ran, should the shelf have changed."""
+def _with_bundle(job: Job, bundle: Bundle, artefact: str) -> Job:
+    """Name the job's results after what really ran, should the shelf have changed.
+
+    A network that was compiled of the bundle finds a little else than the bundle's own: what it
+    finds is not the same object, and must not have the same UID.
+    """
     bundle_hash = bundle.manifest.identity.bundle_hash
-    name = naming.job_id(job.series_instance_uid, job.evidence, bundle_hash)
+    name = naming.job_id(job.series_instance_uid, job.evidence, naming.run(bundle_hash, artefact))
     return replace(job, job_id=name, bundle_hash=bundle_hash)

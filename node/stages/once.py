@@ -61,7 +61,8 @@ def run_once(
         findings = runner.predict(bundle, volume, Path(work), timeout_s=3600.0)
         if isinstance(findings, Refusal):
             return findings
-        job = _job(list(found.values()), bundle, clock)
+        artefact = findings.facts.get("artefact", "")
+        job = _job(list(found.values()), bundle, clock, artefact)
         run = results.begin(volume, findings, bundle.manifest, job, Path(work))
         made = results.make(run, wanted)
         if isinstance(made, results.Withheld):
@@ -81,12 +82,12 @@ def _images(folder: Path) -> dict[Path, Part10] | Refusal:
     return found
 
 
-def _job(images: Sequence[Part10], bundle: Bundle, clock: Clock) -> Job:
+def _job(images: Sequence[Part10], bundle: Bundle, clock: Clock, artefact: str) -> Job:
     first = images[0].header
     bundle_hash = bundle.manifest.identity.bundle_hash
     digest = naming.evidence_digest((one.header.sop_instance_uid, one.sha256) for one in images)
     return Job(
-        job_id=naming.job_id(first.series_instance_uid, digest, bundle_hash),
+        job_id=naming.job_id(first.series_instance_uid, digest, naming.run(bundle_hash, artefact)),
         series_instance_uid=first.series_instance_uid,
         study_instance_uid=first.study_instance_uid,
         edition=1,

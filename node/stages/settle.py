@@ -5,11 +5,12 @@ from dataclasses import dataclass, field, replace
 
 from node import log
 from node.dicom.placing import place
-from node.rules import completing, matching, naming, settling
+from node.rules import completing, matching, naming, settling, studying
 from node.rules.completing import Contents
 from node.rules.events import Event
 from node.rules.nouns import Job, Placed, Route, SeriesEvidence
 from node.rules.settling import Patience
+from node.rules.studying import HeldJob
 from node.stages.counting import PacsCount
 from node.stages.turning import Bell, Rooms
 
@@ -63,6 +64,7 @@ class Settle:
         still = {evidence.series_instance_uid for evidence in open_series}
         self._watched = {uid: seen for uid, seen in self._watched.items() if uid in still}
         waits = [self._look_at(evidence) for evidence in open_series]
+        waits += [self._look_at_held(held) for held in self._ledger.held_jobs()]
         return min(waits, default=1.0)
 
     def _look_at(self, evidence: SeriesEvidence) -> float:
@@ -124,8 +126,36 @@ class Settle:
         if job is None:
             log.say(Event.SERIES_UNCLAIMED, series=uid)
             return
-        log.say(Event.JOB_CREATED, series=uid, job=job.job_id, route=job.route)
+        event = Event.JOB_HELD if job.lacking else Event.JOB_CREATED
+        log.say(event, series=uid, job=job.job_id, route=job.route)
         self._infer.ring()
+
+    def _look_at_held(self, held: HeldJob) -> float:
+        """Release a job when its study has what the route names, or the time for that is over."""
+        route = next((one for one in self._routes if one.name == held.route), None)
+        lacking, over = "", None
+        if route is not None and route.study is not None:
+            study = self._ledger.study_series(held.study_instance_uid)
+            lacking = studying.lacking(route.study, study)
+            over = studying.over_at(route.study, study)
+        now = self._clock.now()
+        if lacking and (over is None or now < over):
+            return 1.0 if over is None else (over - now).total_seconds()
+        self._ledger.job_released(held.job_id, lacking)
+        log.say(Event.JOB_RELEASED, job=held.job_id, series=held.series_instance_uid)
+        self._infer.ring()
+        return 1.0
+
+    def _lacking(self, evidence: SeriesEvidence, route: Route) -> str:
+        """Say what the study lacks now that this series has settled."""
+        if route.study is None:
+            return ""
+        uid = evidence.series_instance_uid
+        study = self._ledger.study_series(evidence.study_instance_uid)
+        known = [
+            replace(one, settled=True) if one.series_instance_uid == uid else one for one in study
+        ]
+        return studying.lacking(route.study, known)
 
     def _job(self, evidence: SeriesEvidence, route: Route) -> Job:
         uid = evidence.series_instance_uid
@@ -143,4 +173,5 @@ class Settle:
             send_to=route.send_to,
             settled_at=self._clock.now(),
             stat=route.stat,
+            lacking=self._lacking(evidence, route),
         )

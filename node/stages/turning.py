@@ -39,14 +39,17 @@ class Leg(Protocol):
 class Bell:
     """Wakes whoever waits: work has come for a leg of this process, or it is time to stop."""
 
-    def __init__(self) -> None:
-        """Start silent."""
+    def __init__(self, *others: "Bell") -> None:
+        """Start silent; `others` ring with it."""
+        self._others = others
         self._signal = Signal()
         self._stop = Signal()
 
     def ring(self) -> None:
         """Say that there is work."""
         self._signal.set()
+        for other in self._others:
+            other.ring()
 
     def stop(self) -> None:
         """Say that it is over."""

@@ -2,11 +2,16 @@
 
 import time
 
+import pydicom
 import pytest
 import yaml
+from pydicom.dataset import Dataset
+from pynetdicom import AE
+from pynetdicom.sop_class import ModalityPerformedProcedureStep
 
 from bench import orthanc
 from bench.orthanc import Orthanc
+from node.rules.naming import derived_uid
 from node.rules.nouns import Peer
 from node.wire import scu
 from tests.fakes.desk import wait_until
@@ -119,3 +124,82 @@ def test_a_kill_while_images_come_leaves_one_run_of_all(tmp_path):
         node.wait_for("job_created", seconds=20)
         rows = [row for row in node.audit() if row["event"] == "series_settled"]
         assert [row["detail"]["instances"] for row in rows] == [24]
+
+
+def test_a_modality_that_completes_its_step_ends_the_wait_when_all_are_there(tmp_path):
+    images = head(tmp_path / "head")
+    node = NodeProcess(tmp_path / "node", {}, settling=PATIENT)
+    with node:
+        node.send(images[:20])
+        complete_step(node.peer, images)
+        time.sleep(2)
+        assert "series_settled" not in node.events(), "four of those that it names are missing"
+        node.send(images[20:])
+        released = time.monotonic()
+        node.wait_for("series_settled", seconds=10)
+        assert time.monotonic() - released < 5, "not the quiet time"
+        assert "by MPPS" in settled(node)[0]
+
+
+def complete_step(peer, paths):
+    """Tell the node, as a modality does, which images of a series there are."""
+    read = [pydicom.dcmread(path, stop_before_pixels=True) for path in paths]
+    series, said = Dataset(), Dataset()
+    series.SeriesInstanceUID = read[0].SeriesInstanceUID
+    series.ReferencedImageSequence = []
+    for one in read:
+        item = Dataset()
+        item.ReferencedSOPClassUID = one.SOPClassUID
+        item.ReferencedSOPInstanceUID = one.SOPInstanceUID
+        series.ReferencedImageSequence.append(item)
+    said.PerformedProcedureStepStatus = "COMPLETED"
+    said.PerformedSeriesSequence = [series]
+    ae = AE("SCANNER")
+    ae.add_requested_context(ModalityPerformedProcedureStep)
+    association = ae.associate(peer.host, peer.port, ae_title=peer.ae_title)
+    answer, _ = association.send_n_set(said, ModalityPerformedProcedureStep, "1.2.3.4")
+    association.release()
+    assert answer.Status == 0
+
+
+STUDY = {
+    "series": {
+        "t1": {"SeriesDescription": "*T1*"},
+        "flair": {"SeriesDescription": "*FLAIR*"},
+    },
+    "complete": "t1 and flair",
+}
+
+
+def demanding(tmp_path, **more):
+    """A node whose route wants a FLAIR beside the T1."""
+    node = NodeProcess(tmp_path / "node", {})
+    settings = yaml.safe_load(node.config.read_text())
+    settings["routes"][0]["study"] = {**STUDY, **more}
+    node.config.write_text(yaml.safe_dump(settings))
+    return node
+
+
+def test_a_model_that_wants_two_series_runs_once_when_both_are_there(tmp_path):
+    study = derived_uid("study", "one")
+    said = {"SeriesDescription": "FLAIR", "StudyInstanceUID": study}
+    flair = Scanner(name="two", attributes=said).save(tmp_path / "flair", 24)
+    with demanding(tmp_path) as node:
+        node.send(head(tmp_path / "t1"))
+        node.wait_for("job_held", seconds=20)
+        time.sleep(2)
+        assert "job_claimed" not in node.events()
+        assert node.status()["jobs"]["held"] == 1
+        node.send(flair)
+        node.wait_for("job_finished", seconds=60)
+        events = node.events()
+        assert events.count("job_claimed") == 1
+        assert events.index("job_released") < events.index("job_claimed")
+
+
+def test_a_study_that_is_never_complete_is_told_that_the_model_did_not_run(tmp_path):
+    with demanding(tmp_path, force_after_seconds=2, then="refuse") as node:
+        node.send(head(tmp_path / "t1"))
+        node.wait_for("job_refused", seconds=30)
+        (failure,) = node.status()["failures"]
+        assert "flair did not come in time" in failure["reason"]

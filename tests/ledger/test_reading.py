@@ -125,7 +125,14 @@ def test_a_person_puts_back_one_delivery_of_one_result(home):
 
 def test_the_overview_counts_everything_by_state(home):
     quiet = home.ledger.status()
-    assert quiet["jobs"] == {"waiting": 0, "running": 0, "done": 0, "refused": 0, "failed": 0}
+    assert quiet["jobs"] == {
+        "held": 0,
+        "waiting": 0,
+        "running": 0,
+        "done": 0,
+        "refused": 0,
+        "failed": 0,
+    }
     assert quiet["oldest_waiting_job"] is None
     home.ledger.association_opened("a", "scanner", CALLER)
     a_waiting_job(home)

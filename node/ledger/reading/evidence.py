@@ -15,13 +15,21 @@ from node.ledger.schema import (
     feeding,
     habit,
     instance,
+    job,
     result,
     series,
     signal,
 )
 from node.ledger.transactions import Transactions, chunks
 from node.rules import naming
-from node.rules.nouns import Habit, Instance, SeriesEvidence, Signal
+from node.rules.nouns import (
+    SO_FAR,
+    Habit,
+    Instance,
+    SeriesEvidence,
+    Signal,
+)
+from node.rules.studying import HeldJob, StudySeries
 
 
 class Evidence(Transactions):
@@ -62,6 +70,36 @@ class Evidence(Transactions):
             query = select(instance.c.sop_instance_uid, instance.c.sha256)
             rows = connection.execute(query.where(*_up_to(series_uid, edition)))
             return naming.evidence_digest((row[0], row[1]) for row in rows)
+
+    def study_series(self, study_uid: str) -> list[StudySeries]:
+        """Give every series of a study that has images."""
+        query = select(series).where(series.c.study_instance_uid == study_uid)
+        with self._reading() as connection:
+            rows = connection.execute(query.order_by(series.c.series_instance_uid)).mappings()
+            return [
+                StudySeries(
+                    row["series_instance_uid"],
+                    attributes_of(row["attributes"]),
+                    row["last_received"],
+                    settled=row["state"] == "settled",
+                )
+                for row in rows
+            ]
+
+    def held_jobs(self) -> list[HeldJob]:
+        """Give the jobs that wait for other series of their studies, the oldest first."""
+        query = select(job).where(job.c.state == "held").order_by(job.c.created_at, job.c.job_id)
+        with self._reading() as connection:
+            return [
+                HeldJob(
+                    row["job_id"],
+                    row["series_instance_uid"],
+                    row["study_instance_uid"],
+                    row["route"],
+                    row["lacking"] or "",
+                )
+                for row in connection.execute(query).mappings()
+            ]
 
     def missing_from_ledger(self, names: Iterable[str]) -> list[str]:
         """Give those file names that no image has: a crash came before their row."""
@@ -169,7 +207,7 @@ def _signals(connection: Connection, is_open: ColumnElement[bool]) -> dict[str, 
     )
     found: dict[str, list[Signal]] = {}
     for uid, source, images in connection.execute(query):
-        found.setdefault(uid, []).append(Signal(source, images))
+        found.setdefault(uid, []).append(Signal(source, images, source not in SO_FAR))
     return found
 
 

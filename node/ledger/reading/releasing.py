@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, Connection, Select, exists, select, union_
 
 from node.ledger.schema import conflict, delivery, instance, job, result, series
 
-UNFINISHED_JOB = ("waiting", "running")
+UNFINISHED_JOB = ("held", "waiting", "running")
 UNFINISHED_DELIVERY = ("queued", "sending")
 
 

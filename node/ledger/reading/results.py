@@ -47,6 +47,12 @@ class Results(Transactions):
         with self._reading() as connection:
             return connection.execute(query).first() is not None
 
+    def has_jobs(self) -> bool:
+        """Say whether any job waits or runs."""
+        query = select(job.c.job_id).where(job.c.state.in_(("waiting", "running"))).limit(1)
+        with self._reading() as connection:
+            return connection.execute(query).first() is not None
+
     def status(self) -> dict[str, Any]:
         """Give the overview: counts by state, what waits longest, the latest failures.
 

@@ -1,5 +1,6 @@
 """Writes down that a series has settled, the job that it deserves, and what was learnt of it."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -12,7 +13,7 @@ from node.ledger.chain import Concerns
 from node.ledger.rows import job_concerns
 from node.ledger.schema import habit, instance, series, signal
 from node.ledger.schema import job as jobs
-from node.ledger.transactions import Page, Transactions
+from node.ledger.transactions import Page, Transactions, chunks
 from node.rules import states
 from node.rules.events import Event
 from node.rules.nouns import Job, RouteDecision, SeriesEvidence
@@ -51,6 +52,30 @@ class Settling(Transactions):
                     },
                 )
 
+    def instances_announced(self, source: str, sop_instance_uids: Sequence[str]) -> None:
+        """Note that somebody speaks of instances as if they were all of their series.
+
+        Those that we do not have may belong to any of the series of the others: with several
+        series the number of each is not known, and nothing is noted.
+
+        Args:
+            source: who says so, in words ("a commitment request").
+            sop_instance_uids: all the instances that were named.
+        """
+        named = set(sop_instance_uids)
+        known: Counter[str] = Counter()
+        with self._reading() as connection:
+            for some in chunks(named):
+                query = select(instance.c.series_instance_uid).where(
+                    instance.c.sop_instance_uid.in_(some)
+                )
+                known.update(connection.scalars(query))
+        lacking = len(named) - known.total()
+        if lacking and len(known) == 1:
+            known.update(dict.fromkeys(known, lacking))
+        if known and (not lacking or len(known) == 1):
+            self.series_announced(source, known)
+
     def series_settled(
         self,
         evidence: SeriesEvidence,
@@ -65,6 +90,7 @@ class Settling(Transactions):
             reason: why it was taken for complete.
             decisions: what each route said.
             job: the job to make; its `settled_at` becomes the series'. None if no route wants it.
+                One that is `lacking` something of its study is held until `job_released`.
 
         Returns:
             False when the series is no longer what the evidence shows (an image came between, or
@@ -97,6 +123,22 @@ class Settling(Transactions):
             elif not exists:
                 _create(page, replace(job, settled_at=page.now), told)
             return True
+
+    def job_released(self, job_id: str, lacking: str) -> None:
+        """Let a job that was held be claimed; `lacking` is what its study lacks all the same.
+
+        It does nothing when somebody released it before.
+        """
+        with self._writing() as page:
+            query = select(jobs).where(jobs.c.job_id == job_id, jobs.c.state == "held")
+            row = page.connection.execute(query).mappings().first()
+            if row is None:
+                return
+            state = states.after("job", row["state"], Event.JOB_RELEASED)
+            values = {"state": state, "not_before": page.now, "lacking": lacking or None}
+            page.connection.execute(update(jobs).where(jobs.c.job_id == job_id).values(values))
+            why = f"{lacking} did not come in time" if lacking else f"{row['lacking']} is there"
+            page.note(Event.JOB_RELEASED, f"job {job_id}", job_concerns(row), {"reason": why})
 
 
 def _learn(page: Page, evidence: SeriesEvidence) -> None:
@@ -150,6 +192,7 @@ def _note_settled(page: Page, evidence: SeriesEvidence, reason: str, *, exists: 
 
 
 def _create(page: Page, job: Job, decisions: list[dict[str, object]]) -> None:
+    event = Event.JOB_HELD if job.lacking else Event.JOB_CREATED
     row: dict[str, Any] = {
         "job_id": job.job_id,
         "series_instance_uid": job.series_instance_uid,
@@ -161,11 +204,12 @@ def _create(page: Page, job: Job, decisions: list[dict[str, object]]) -> None:
         "bundle_hash": job.bundle_hash,
         "send_to": list(job.send_to),
         "settled_at": job.settled_at,
-        "state": states.after("job", "", Event.JOB_CREATED),
+        "state": states.after("job", "", event),
         "attempts": 0,
         "not_before": page.now,
         "created_at": page.now,
         "turn_at": page.now - STAT_HEAD_START if job.stat else None,
+        "lacking": job.lacking or None,
     }
     page.connection.execute(insert(jobs), row)
     detail = {
@@ -177,5 +221,6 @@ def _create(page: Page, job: Job, decisions: list[dict[str, object]]) -> None:
         "send_to": list(job.send_to),
         "stat": job.stat,
         "decisions": decisions,
+        "reason": f"waits for {job.lacking} of its study" if job.lacking else None,
     }
-    page.note(Event.JOB_CREATED, f"job {job.job_id}", job_concerns(row), detail)
+    page.note(event, f"job {job.job_id}", job_concerns(row), detail)

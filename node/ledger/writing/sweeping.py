@@ -94,13 +94,14 @@ class Sweeping(Transactions):
 def _retry_jobs(page: Page, found: Found, by: str) -> list[str]:
     put_back = []
     for some in chunks(found.jobs if found.kind not in ("result", "delivery") else ()):
-        ended = jobs.c.state.in_(("refused", "failed"))
+        ended = jobs.c.state.in_(("refused", "failed", "held"))
         query = select(jobs).where(jobs.c.job_id.in_(some), ended).order_by(jobs.c.created_at)
         for row in page.connection.execute(query).mappings().all():
             state = states.after("job", row["state"], Event.JOB_RETRIED)
             change = update(jobs).where(jobs.c.job_id == row["job_id"])
             values = {"state": state, "attempts": 0, "not_before": page.now, "finished_at": None}
-            page.connection.execute(change.values(**values, **FREE, reason=None, advice=None))
+            values |= {"reason": None, "advice": None, "lacking": None}  # whatever it lacks
+            page.connection.execute(change.values(**values, **FREE))
             subject = f"job {row['job_id']}"
             page.note(Event.JOB_RETRIED, subject, job_concerns(row), {"by": by})
             put_back.append(subject)

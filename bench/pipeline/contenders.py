@@ -166,7 +166,8 @@ def streamed(folder: Path, overlap: float, *, quick: bool, boxed: bool) -> Run:
         heads = [decoded(path)[0] for path in paths[:2]]
         first = geometry.stack(planes_of(heads), 1.0)  # type: ignore[arg-type]
         values = decoded(paths[0])[1]
-        lies = Geometry(*values.shape, first.affine, first=0)  # type: ignore[union-attr]
+        rows, columns = values.shape
+        lies = Geometry(rows, columns, first.affine, first=0)  # type: ignore[union-attr]
         arriving, taken = Arriving(pipeline, lies, predict), 0
         assert not arriving.why, arriving.why
         while taken < len(paths):

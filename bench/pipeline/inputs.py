@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 Array = np.ndarray
 
@@ -48,7 +48,8 @@ def phantom(shape: tuple[int, int, int], seed: int) -> tuple[Array, Array]:
 
     def inside(middle: Array, half: Array) -> Array:
         parts = [((a - m) / h) ** 2 for a, m, h in zip((z, y, x), middle, half, strict=True)]
-        return parts[0][:, None, None] + parts[1][:, None] + parts[2] < 1
+        near: Array = parts[0][:, None, None] + parts[1][:, None] + parts[2] < 1
+        return near
 
     for side in (0.33, 0.67):
         hu[inside(np.array([0.85, 0.45, side]), np.array([0.28, 0.2, 0.13]))] = -850
@@ -87,7 +88,7 @@ def _header(number: int, shape: tuple[int, ...]) -> Dataset:
     ds.file_meta = pydicom.dataset.FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = CTImageStorage
-    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"2.25.17.{number}"
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = UID(f"2.25.17.{number}")
     ds.Modality, ds.PatientID, ds.PatientName = "CT", "BENCH", "Bench^Body"
     ds.StudyInstanceUID, ds.SeriesInstanceUID = "2.25.18", "2.25.19"
     ds.FrameOfReferenceUID, ds.InstanceNumber = "2.25.20", number + 1

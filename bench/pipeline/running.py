@@ -106,7 +106,7 @@ def _ratios(runs: Runs, slow: str, fast: str) -> list[float]:
 
 
 def _median(runs: Runs, name: str, key: str) -> float:
-    return statistics.median(run[key] for run in runs[name])
+    return float(statistics.median(run[key] for run in runs[name]))
 
 
 def _show(overlap: float, runs: Runs, equality: dict[str, int]) -> None:

@@ -9,7 +9,8 @@ from node.config import Config
 from node.config.expressions import parse
 from node.config.sections import StudySection
 from node.ledger.opening import Ledger, open_ledger
-from node.rules.nouns import Notice, Output, Peer, Route, StudyWish
+from node.rules.nouns import Notice, Output, Peer, Route
+from node.rules.wishes import RouteInputs, StudyWish
 from node.spool import Spool
 from node.stages.turning import Bell, Leg, Rooms
 from node.wire.security import Security
@@ -63,6 +64,7 @@ def routes_of(config: Config) -> list[Route]:
             frozenset(Notice(one) for one in r.if_not_run),
             r.stat,
             _study_of(r.study),
+            RouteInputs(**r.inputs.model_dump()),
         )
         for r in config.routes
     ]

@@ -15,7 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from node.bundles.recipe import Recipe, read_recipe
 from node.bundles.ways import Way
-from node.rules.nouns import Classification, Code, InputRequirement, ModelIdentity, Segment
+from node.rules.nouns import (
+    Choose,
+    Classification,
+    Code,
+    InputRequirement,
+    ModelIdentity,
+    Segment,
+)
 
 METADATA = "configs/metadata.json"
 INFERENCE = "configs/inference.json"
@@ -178,9 +185,17 @@ class _Class(_Strict):
         return Classification(self.index, self.name, self.finding.noun(), self.threshold)
 
 
+_Length = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
 class _Accept(_Strict):
     modality: Annotated[list[str], Field(alias="Modality", min_length=1)]
     body_part: Annotated[list[str], Field(alias="BodyPartExamined")] = []
+    choose: Choose = Choose.ONLY
+    tilted: bool = False
+    missing_slices: Annotated[int, Field(ge=0)] = 0
+    planes: list[Literal["axial", "coronal", "sagittal"]] = []
+    extent_mm: dict[Literal["LR", "AP", "HF"], tuple[_Length, _Length]] = {}
 
 
 _Part = Annotated[float, Field(ge=0, le=1)]
@@ -285,6 +300,11 @@ def _manifest(
             tuple(block.accept.body_part),
             block.spacing_mm,
             block.minimum_slices,
+            block.accept.choose,
+            block.accept.tilted,
+            block.accept.missing_slices,
+            tuple(block.accept.planes),
+            {str(axis): ends for axis, ends in block.accept.extent_mm.items()},
         ),
         segments=tuple(segment.noun() for segment in block.segments),
         classes=tuple(entry.noun() for entry in block.classes),
@@ -346,13 +366,22 @@ def _contradictions(block: _Dicom) -> list[str]:
     ):
         if len(set(names)) != len(names):
             complaints.append(f"{METADATA}: dicom.{what}: a name is used twice")
-    smallest, largest = block.spacing_mm
-    if not 0 < smallest <= largest:
-        complaints.append(f"{METADATA}: dicom.spacing_mm must be [smallest, largest] above 0")
+    complaints += _bad_ranges(block)
     for what, paths in (("weights", block.weights), ("calibration", block.calibration)):
         strays = [p for p in paths if p.startswith("/") or ".." in p.split("/")]
         complaints += [f"{METADATA}: dicom.{what}: {p} is not inside the bundle" for p in strays]
     return complaints
+
+
+def _bad_ranges(block: _Dicom) -> list[str]:
+    found = []
+    smallest, largest = block.spacing_mm
+    if not 0 < smallest <= largest:
+        found.append(f"{METADATA}: dicom.spacing_mm must be [smallest, largest] above 0")
+    for axis, (shortest, longest) in block.accept.extent_mm.items():
+        if shortest > longest:
+            found.append(f"{METADATA}: dicom.accept.extent_mm.{axis} must be [least, most]")
+    return found
 
 
 def _input_shape(metadata: Mapping[str, object]) -> tuple[int, int, int] | None:

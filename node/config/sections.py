@@ -170,6 +170,15 @@ class StudySection(Section):
     then: Literal["proceed", "refuse", "wait"] = "wait"
 
 
+class InputsSection(Section):
+    """What a route says of volumes, on top of what the bundle says."""
+
+    tilted: Switch = True
+    missing_slices: Annotated[int, Field(strict=True, ge=0)] | None = None
+    scope: Literal["refuse", "mark"] = "refuse"
+    modality: Literal["refuse", "mark", "off"] = "mark"
+
+
 class RouteSection(Section):
     """Which series go to which model, and where its results go."""
 
@@ -181,6 +190,7 @@ class RouteSection(Section):
     if_not_run: tuple[Literal["report", "picture"], ...] = ("report",)
     stat: bool = False
     study: StudySection | None = None
+    inputs: InputsSection = InputsSection()
 
 
 class SettlingSection(Section):

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
-from typing import Literal, TypeAlias
+
+from node.rules.wishes import RouteInputs, StudyWish
 
 Attribute = str | float | tuple[str, ...] | tuple[float, ...] | None
 """A header value as the rules see it: text, number, several of either, or absent."""
@@ -99,25 +100,6 @@ class Notice(StrEnum):
     PICTURE = "picture"
 
 
-Demand: TypeAlias = tuple[str, "tuple[Demand, ...] | str"]
-"""Which names there have to be: ("name", name), ("and", demands) or ("or", demands)."""
-
-
-@dataclass(frozen=True, slots=True)
-class StudyWish:
-    """Which series of a study there have to be before a model is run on one of them.
-
-    `series` goes from a name to conditions as a route has them, `complete` says which of these
-    names there have to be. When nothing came for the study for `force_after`, what is
-    missing is done without (proceed), is a reason to refuse, or is waited for all the same.
-    """
-
-    series: Mapping[str, Mapping[str, object]]
-    complete: Demand
-    force_after: timedelta | None = None
-    then: Literal["proceed", "refuse", "wait"] = "wait"
-
-
 @dataclass(frozen=True, slots=True)
 class Route:
     """Which series go to which model, and where its results go.
@@ -135,6 +117,7 @@ class Route:
     if_not_run: frozenset[Notice] = frozenset((Notice.REPORT,))
     stat: bool = False
     study: StudyWish | None = None
+    inputs: RouteInputs = field(default_factory=RouteInputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,7 +358,9 @@ class InputRequirement:
 
     `choose` says which of several volumes in one series is read (see Choose). With `tilted`, a
     stack that leans is read on its own planes, with an affine that leans as well. Up to
-    `missing_slices` are filled with what lies between their neighbours.
+    `missing_slices` are filled with what lies between their neighbours. `planes` (axial, coronal,
+    sagittal; none: any) and `extent_mm` (shortest and longest along LR, AP, HF) say which volumes
+    it is for.
     """
 
     modalities: tuple[str, ...]
@@ -385,3 +370,5 @@ class InputRequirement:
     choose: Choose = Choose.ONLY
     tilted: bool = False
     missing_slices: int = 0
+    planes: tuple[str, ...] = ()
+    extent_mm: Mapping[str, tuple[float, float]] = field(default_factory=dict)

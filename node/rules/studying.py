@@ -10,7 +10,8 @@ from datetime import datetime
 
 from node.rules import matching
 from node.rules.admitting import made_by_us
-from node.rules.nouns import Attribute, Demand, StudyWish
+from node.rules.nouns import Attribute
+from node.rules.wishes import Demand, StudyWish
 
 
 @dataclass(frozen=True, slots=True)

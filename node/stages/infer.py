@@ -5,12 +5,10 @@ lapses somebody else starts again. Results bear UIDs and times derived from the 
 bundle, so a second try makes the same bytes, and the ledger takes them once.
 """
 
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from pathlib import Path
 from threading import Event as Signal
 from threading import Thread
 
@@ -19,7 +17,7 @@ from node.bundles.runner import Runner
 from node.bundles.shelf import Bundle, Shelf
 from node.dicom import results
 from node.dicom.findings import Findings
-from node.dicom.results import Made, not_run
+from node.dicom.results import Made, ModelRun
 from node.dicom.volume import Volume, read_volume
 from node.ledger.opening import LeaseLostError, ResultChangedError
 from node.rules import naming, retrying
@@ -28,14 +26,14 @@ from node.rules.failures import Fault, Refusal
 from node.rules.nouns import (
     STANDARD_OUTPUTS,
     Job,
-    ModelIdentity,
-    Notice,
     Output,
     Result,
     Route,
 )
 from node.rules.retrying import Persistence
 from node.stages.desk import Desk, Prepared
+from node.stages.notices import Notices, keep, where
+from node.stages.scope import Scope
 from node.stages.turning import Bell, Rooms
 
 LEASE_SECONDS = 30.0
@@ -90,6 +88,8 @@ class Infer:
         self._to_warm = limits.warm
         self._deliver = deliver
         self._desk = desk or Desk()
+        self._notices = Notices(rooms, shelf, limits.routes)
+        self._scope = Scope(shelf, runner, limits.routes, limits.timeout_of)
 
     def step(self) -> float:
         """Do one job, if there is one."""
@@ -130,7 +130,7 @@ class Infer:
             why = error.strerror or type(error).__name__
             refusal = Refusal(f"the disk failed: {why}", Fault.NODE, again=True)
         except Exception as error:  # noqa: BLE001 - the message may hold patient data: type only
-            what = f"{type(error).__name__} at {_where(error)}"
+            what = f"{type(error).__name__} at {where(error)}"
             refusal = Refusal(f"the node failed on it ({what})", Fault.NODE, again=True)
         if refusal is not None:
             self._end_if_ours(job, refusal)
@@ -156,7 +156,7 @@ class Infer:
 
     def _end_for_good(self, job: Job, refusal: Refusal, withheld: Sequence[Result]) -> Event:
         """Tell the study, too, that there is no result, and why."""
-        notices = [*withheld, *self._notices(job, refusal)]
+        notices = [*withheld, *self._notices.of(job, refusal)]
         refused = refusal.fault in (Fault.INPUT, Fault.MODEL) and not refusal.again
         end = self._ledger.job_refused if refused else self._ledger.job_failed
         said = (job.job_id, self._worker, refusal.reason, refusal.advice)
@@ -171,40 +171,6 @@ class Infer:
             )
             end(*said)
         return Event.JOB_REFUSED if refused else Event.JOB_FAILED
-
-    def _notices(self, job: Job, refusal: Refusal) -> list[Result]:
-        """Write what the route wants to be told; that this fails must not hide the job's end."""
-        route = self._limits.routes.get(job.route)
-        wanted = route.if_not_run if route is not None else frozenset((Notice.REPORT,))
-        if not wanted or not job.send_to:
-            return []
-        try:
-            return [self._keep(one) for one in self._write_notices(job, refusal, wanted)]
-        except Exception as error:  # noqa: BLE001 - the message may hold patient data: type only
-            what = f"{type(error).__name__} at {_where(error)}"
-            log.say("notice_not_written", "error", job=job.job_id, error=what)
-            return []
-
-    def _write_notices(self, job: Job, refusal: Refusal, wanted: frozenset[Notice]) -> list[Made]:
-        instances = self._ledger.instances_of(job.series_instance_uid, job.edition)
-        paths = [self._spool.path(one.spool_name) for one in instances]
-        image = next((path for path in paths if path.exists()), None)
-        if image is None:
-            log.say("notice_not_written", "warning", job=job.job_id, reason="no image is left")
-            return []
-        folder = self._spool.work(job.job_id)
-        before = [*self._ledger.results_of(job.job_id), *self._predecessors(job)]
-        model = self._identity(job)
-        return not_run.write_notice(
-            not_run.NotRun(image, model, job, refusal, folder, before), wanted
-        )
-
-    def _identity(self, job: Job) -> ModelIdentity:
-        """Name the model as well as the shelf can; in doubt it is for research."""
-        bundle = self._shelf.get(job.model)
-        if isinstance(bundle, Refusal):
-            return ModelIdentity(job.model, "", job.bundle_hash, "research")
-        return bundle.manifest.identity
 
     def _try(self, job: Job) -> Refusal | None:
         """Run the job once; None when it has come to its end."""
@@ -226,14 +192,22 @@ class Infer:
         run = results.begin(
             volume, findings, bundle.manifest, named, folder, self._predecessors(job)
         )
-        made = results.make(run, self._wanted(job))
-        if isinstance(made, results.Withheld):
-            aside = [replace(self._keep(one), withheld=True) for one in made.objects]
-            self._end(replace(job, attempts=self._limits.attempts), made.refusal, aside)
+        first = results.make_first(run, self._wanted(job))
+        if isinstance(first, results.Withheld):
+            aside = [replace(keep(self._spool, one), withheld=True) for one in first.objects]
+            self._end(replace(job, attempts=self._limits.attempts), first.refusal, aside)
             return None
-        kept = [self._keep(one) for one in made.objects]
+        kept = [keep(self._spool, one) for one in first]
+        self._ledger.results_ready(job.job_id, self._worker, kept, job.send_to)
+        self._deliver.ring()
+        there = [
+            replace(made, path=self._spool.path(one.spool_name))
+            for made, one in zip(first, kept, strict=True)
+        ]
+        more, told = self._rest(run, job, there)
+        kept += more
         facts = {
-            **made.facts,
+            **told,
             "before_settling": before,
             "study_lacks": job.lacking or None,
             "bundle_hash": bundle.manifest.identity.bundle_hash,
@@ -249,6 +223,17 @@ class Infer:
         self._deliver.ring()
         return None
 
+    def _rest(
+        self, run: ModelRun, job: Job, first: Sequence[Made]
+    ) -> tuple[list[Result], dict[str, object]]:
+        """Make what shows what was found; if it fails our checks, that holds nothing else up."""
+        rest = results.make_rest(run, self._wanted(job), first)
+        if isinstance(rest, results.Withheld):
+            log.say(Event.RESULTS_WITHHELD, "error", job=job.job_id, reason=rest.refusal.reason)
+            aside = [replace(keep(self._spool, one), withheld=True) for one in rest.objects]
+            return aside, {**results.facts(run), "withheld": rest.refusal.reason}
+        return [keep(self._spool, one) for one in rest.objects], rest.facts
+
     def _look(
         self, job: Job, bundle: Bundle
     ) -> tuple[Volume, Findings, Mapping[str, object]] | Refusal:
@@ -263,6 +248,10 @@ class Infer:
         volume, findings = prepared.volume, prepared.findings
         if isinstance(volume, Refusal):
             return volume
+        judged = self._scope.judge(volume, bundle, job.route, self._spool.work(job.job_id))
+        if isinstance(judged, Refusal):
+            return judged
+        volume = judged
         before = {"images": prepared.early, "looked": findings is not None, "followed": False}
         if findings is not None:
             return volume, findings, before
@@ -296,28 +285,12 @@ class Infer:
         if gone:
             why = f"{gone} of its {len(paths)} images are no longer in the spool"
             return Refusal(why, Fault.INPUT, "Send the series again, then `radnode retry` it")
-        requirement = bundle.manifest.requirement
+        requirement = self._scope.requirement(bundle, job.route)
         prepared = self._desk.take(job, paths, bundle, requirement)
         return prepared or Prepared(read_volume(list(paths.values()), requirement))
 
     def _predecessors(self, job: Job) -> Sequence[Result]:
         return self._ledger.previous_results(job.series_instance_uid, job.edition, job.model)
-
-    def _keep(self, made: Made) -> Result:
-        name = self._spool.keep_result(made.path)
-        return Result(
-            sop_instance_uid=made.sop_instance_uid,
-            sop_class_uid=made.sop_class_uid,
-            series_instance_uid=made.series_instance_uid,
-            transfer_syntax_uid=made.transfer_syntax_uid,
-            kind=made.kind,
-            spool_name=name,
-            sha256=made.sha256,
-            size=made.size,
-            predecessor=made.predecessor,
-            optional=made.optional,
-            instead_of=made.instead_of,
-        )
 
     @contextmanager
     def _heartbeat(self, job: Job) -> Iterator[None]:
@@ -355,12 +328,6 @@ def clear_left_work(rooms: Rooms) -> None:
     left = rooms.spool.work_names()
     for job_id in left - rooms.ledger.running_jobs():
         rooms.spool.clear_work(job_id)
-
-
-def _where(error: Exception) -> str:
-    """Say where in our code an error arose: file, line and function hold no patient data."""
-    ours = [f for f in traceback.extract_tb(error.__traceback__) if "/node/" in f.filename]
-    return f"{Path(ours[-1].filename).name}:{ours[-1].lineno} in {ours[-1].name}"
 
 
 def _with_bundle(job: Job, bundle: Bundle, artefact: str) -> Job:

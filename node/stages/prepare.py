@@ -15,7 +15,7 @@ from node.clock import Clock
 from node.dicom.findings import Findings
 from node.dicom.growing import GrowingVolume
 from node.dicom.volume import Volume
-from node.rules import matching
+from node.rules import matching, scoping
 from node.rules.failures import Refusal
 from node.rules.nouns import Instance, Route, SeriesEvidence
 from node.rules.speculating import Eagerness, announced, is_likely_complete
@@ -143,7 +143,7 @@ class Prepare:
         if route is None or not isinstance(bundle, Bundle) or self._is_ours(evidence):
             self._unwanted.add(key)
             return None
-        requirement = bundle.manifest.requirement
+        requirement = scoping.requirement(bundle.manifest.requirement, route.inputs)
         series = Growing(evidence.edition, route, bundle, requirement, GrowingVolume(requirement))
         self._desk.put(evidence.series_instance_uid, series)
         return series

@@ -7,6 +7,7 @@ import pytest
 from node.bundles import recipe
 from node.bundles.manifest import Manifest, read_manifest
 from node.engines import pipeline
+from node.rules.nouns import Choose
 
 
 @pytest.fixture
@@ -34,6 +35,27 @@ def test_a_good_bundle_is_understood(make_bundle):
     assert [segment.name for segment in manifest.segments] == ["Bright"]
 
 
+def test_what_it_accepts_is_understood(make_bundle):
+    folder = make_bundle()
+    path = folder / "configs/metadata.json"
+    content = json.loads(path.read_text())
+    content["dicom"]["accept"] |= {
+        "choose": "last",
+        "tilted": True,
+        "missing_slices": 2,
+        "planes": ["axial", "coronal"],
+        "extent_mm": {"HF": [120, 400]},
+    }
+    path.write_text(json.dumps(content))
+    manifest = read_manifest(folder)
+    assert isinstance(manifest, Manifest), manifest
+    wanted = manifest.requirement
+    assert wanted.choose is Choose.LAST
+    assert (wanted.tilted, wanted.missing_slices) == (True, 2)
+    assert wanted.planes == ("axial", "coronal")
+    assert wanted.extent_mm == {"HF": (120.0, 400.0)}
+
+
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
@@ -47,6 +69,11 @@ def test_a_good_bundle_is_understood(make_bundle):
         (lambda m: m["dicom"].update(weights={"../../x.onnx": "0"}), ["../../x.onnx", "inside"]),
         (lambda m: m["dicom"].update(spacing_mm=[3, 1]), ["dicom.spacing_mm"]),
         (lambda m: m["dicom"].pop("accept"), ["dicom.accept is missing"]),
+        (lambda m: m["dicom"]["accept"].update(choose="best"), ["dicom.accept.choose"]),
+        (lambda m: m["dicom"]["accept"].update(missing_slices=-1), ["accept.missing_slices"]),
+        (lambda m: m["dicom"]["accept"].update(planes=["slanted"]), ["dicom.accept.planes"]),
+        (lambda m: m["dicom"]["accept"].update(extent_mm={"UP": [1, 2]}), ["accept.extent_mm"]),
+        (lambda m: m["dicom"]["accept"].update(extent_mm={"HF": [9, 2]}), ["extent_mm.HF must"]),
         (lambda m: m["dicom"].update(segmnets=[]), ["dicom.segmnets is not a key that is known"]),
         (lambda m: m["dicom"]["segments"][0].update(rgb=[0, 300, 0]), ["dicom.segments.0.rgb.1"]),
         (lambda m: m["dicom"]["segments"][0].update(name="\u9aa8"), ["segments.0.name", "ASCII"]),

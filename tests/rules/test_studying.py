@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from node.rules.nouns import StudyWish
 from node.rules.studying import StudySeries, lacking, over_at
+from node.rules.wishes import StudyWish
 
 T1, FLAIR, T2 = (("name", name) for name in ("t1", "flair", "t2"))
 NAMED = {name: {"SeriesDescription": f"*{name}*"} for name in ("t1", "flair", "t2")}

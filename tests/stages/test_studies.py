@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from node.rules.nouns import Job, Route, StudyWish
+from node.rules.nouns import Job, Route
+from node.rules.wishes import StudyWish
 from node.stages.settle import Settle
 from node.stages.turning import Bell, Rooms
 from tests.stages.test_settling_scenarios import Ward

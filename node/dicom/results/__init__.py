@@ -1,7 +1,7 @@
 """All that one model run hands over, written to files and checked before anybody sees them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from node.dicom.findings import Findings
@@ -22,7 +22,20 @@ from node.dicom.volume import Volume
 from node.rules.failures import Fault, Refusal
 from node.rules.nouns import STANDARD_OUTPUTS, Job, Output, Result
 
-__all__ = ["Made", "Model", "ModelRun", "ResultSet", "Withheld", "begin", "make"]
+__all__ = [
+    "Made",
+    "Model",
+    "ModelRun",
+    "ResultSet",
+    "Withheld",
+    "begin",
+    "make",
+    "make_first",
+    "make_rest",
+]
+
+FIRST = frozenset((Output.SEG, Output.LABELMAP, Output.SR))
+"""What was found; all else shows it or points at it, and may come a moment later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,26 +75,61 @@ def make(run: ModelRun, wanted: frozenset[Output] = STANDARD_OUTPUTS) -> ResultS
     Raises:
         OSError: a file cannot be written, or a source image not be read.
     """
-    objects = _write_all(run, wanted)
+    first = make_first(run, wanted)
+    if isinstance(first, Withheld):
+        return first
+    rest = make_rest(run, wanted, first)
+    return replace(rest, objects=(*first, *rest.objects))
+
+
+def make_first(run: ModelRun, wanted: frozenset[Output]) -> tuple[Made, ...] | Withheld:
+    """Write what was found, SEG and SR, and hold it against what it came from.
+
+    Raises:
+        OSError: a file cannot be written, or a source image not be read.
+    """
+    objects = tuple(_write_first(run, wanted))
     problems = validation.problems(run, objects)
+    return _withheld(objects, problems) if problems else objects
+
+
+def make_rest(
+    run: ModelRun, wanted: frozenset[Output], first: Sequence[Made]
+) -> ResultSet | Withheld:
+    """Write what shows or points at what was found, and hold that against its source, too.
+
+    Args:
+        run: the run.
+        wanted: what the route asks for.
+        first: what `make_first` made; it is not among the objects that are given.
+
+    Raises:
+        OSError: a file cannot be written, or a source image not be read.
+    """
+    objects = _write_rest(run, wanted, first)
+    problems = validation.problems(run, objects, first)
     if problems:
-        return Withheld(
-            tuple(objects),
-            Refusal(
-                f"a result did not stand our own checks: {'; '.join(problems)}",
-                Fault.NODE,
-                "Nothing was sent; report this with the output of `radnode show`",
-            ),
-        )
+        return _withheld(tuple(objects), problems)
     objects.append(preview.write_picture(run))
-    return ResultSet(tuple(objects), _facts(run))
+    return ResultSet(tuple(objects), facts(run))
 
 
-def _write_all(run: ModelRun, wanted: frozenset[Output]) -> list[Made]:
-    """Write what is wanted; what others refer to comes before them."""
+def _withheld(objects: tuple[Made, ...], problems: Sequence[str]) -> Withheld:
+    why = f"a result did not stand our own checks: {'; '.join(problems)}"
+    advice = "It was not sent; report this with the output of `radnode show`"
+    return Withheld(objects, Refusal(why, Fault.NODE, advice))
+
+
+def _write_first(run: ModelRun, wanted: frozenset[Output]) -> list[Made]:
     mask = seg.write_seg(run)
     made = [mask, seg.write_labelmap(run) if Output.LABELMAP in wanted else None]
     made += sr.write_report(run, mask)
+    return [one for one in made if one is not None]
+
+
+def _write_rest(run: ModelRun, wanted: frozenset[Output], first: Sequence[Made]) -> list[Made]:
+    """Write what is wanted besides; what others refer to comes before them."""
+    made: list[Made | None] = []
     if Output.PREVIEW in wanted:
         made += captures.write_captures(run)
     if Output.PRESENTATION_STATE in wanted:
@@ -91,13 +139,15 @@ def _write_all(run: ModelRun, wanted: frozenset[Output]) -> list[Made]:
     if Output.RTSTRUCT in wanted:
         made.append(rtstruct.write_rtstruct(run))
     if Output.KEY_OBJECTS in wanted:
-        made.append(key_objects.write_key_objects(run, [one for one in made if one is not None]))
+        there = [*first, *(one for one in made if one is not None)]
+        made.append(key_objects.write_key_objects(run, there))
     return [one for one in made if one is not None]
 
 
-def _facts(run: ModelRun) -> dict[str, object]:
+def facts(run: ModelRun) -> dict[str, object]:
+    """Give what the ledger is told about a run, without anything of the patient."""
     findings = run.findings
-    facts: dict[str, object] = {
+    told: dict[str, object] = {
         "model": run.model.identity.name,
         "version": run.model.identity.version,
         "slices": int(run.volume.voxels.shape[0]),
@@ -106,9 +156,9 @@ def _facts(run: ModelRun) -> dict[str, object]:
         **findings.facts,
     }
     if findings.labels is not None:
-        facts["volumes_ml"] = {
+        told["volumes_ml"] = {
             one.name: run.measured[one.label].volume_ml for one in run.model.segments
         }
     if findings.probabilities:
-        facts["probabilities"] = {k: round(v, 4) for k, v in findings.probabilities.items()}
-    return facts
+        told["probabilities"] = {k: round(v, 4) for k, v in findings.probabilities.items()}
+    return told

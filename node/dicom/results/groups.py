@@ -16,7 +16,7 @@ from node.dicom.results.model_run import Made, ModelRun
 from node.dicom.results.pointing import frame_of
 from node.dicom.results.shapes import Line
 from node.rules.naming import tracking_uid
-from node.rules.nouns import ModelIdentity, Segment
+from node.rules.nouns import Segment
 
 Group: TypeAlias = (
     sr.PlanarROIMeasurementsAndQualitativeEvaluations
@@ -35,8 +35,13 @@ def groups(run: ModelRun, mask: Made | None) -> list[Group]:
     return [*_drawn(run), *_volumes(run, mask), *_classes(run)]
 
 
-def algorithm(model: ModelIdentity) -> sr.AlgorithmIdentification:
-    """Say which model measured (TID 4019); the bundle hash is the one the shelf vouches for."""
+def algorithm(run: ModelRun) -> sr.AlgorithmIdentification:
+    """Say which model measured (TID 4019), what it ran on, and what was done to its input.
+
+    The bundle hash is the one the shelf vouches for.
+    """
+    model, facts = run.model.identity, run.findings.facts
+    ran = [f"{key}={plain_ascii(facts[key])}" for key in ("engine", "precision") if key in facts]
     return sr.AlgorithmIdentification(
         name=plain_ascii(model.name),
         version=plain_ascii(model.version) or "unknown",
@@ -44,6 +49,8 @@ def algorithm(model: ModelIdentity) -> sr.AlgorithmIdentification:
             f"bundle_sha256={plain_ascii(model.bundle_hash) or 'unknown'}",
             f"intended_use={model.intended_use}",
             *([RESEARCH_NOTICE] if model.intended_use == "research" else []),
+            *ran,
+            *(f"input: {plain_ascii(one, 200)}" for one in run.volume.repairs),
         ],
     )
 
@@ -74,7 +81,7 @@ def _drawn(run: ModelRun) -> Iterator[Group]:
                 referenced_region=_region(line, image),
                 finding_type=sr_code(segment.type),
                 finding_category=sr_code(segment.category),
-                algorithm_id=algorithm(run.model.identity),
+                algorithm_id=algorithm(run),
                 finding_sites=_site(segment),
                 measurements=[
                     sr.Measurement(
@@ -120,7 +127,7 @@ def _volumes(run: ModelRun, mask: Made | None) -> Iterable[Group]:
             "tracking_identifier": _tracked(run, segment.name),
             "finding_type": sr_code(segment.type),
             "finding_category": sr_code(segment.category),
-            "algorithm_id": algorithm(run.model.identity),
+            "algorithm_id": algorithm(run),
             "finding_sites": _site(segment),
             "measurements": list(_measurements(run, segment, run.measured[segment.label])),
         }
@@ -162,7 +169,7 @@ def _classes(run: ModelRun) -> Iterable[Group]:
         yield sr.MeasurementsAndQualitativeEvaluations(
             tracking_identifier=_tracked(run, one.name),
             finding_type=sr_code(one.finding),
-            algorithm_id=algorithm(run.model.identity),
+            algorithm_id=algorithm(run),
             qualitative_evaluations=[
                 sr.QualitativeEvaluation(name=sr_code(one.finding), value=answer)
             ],

@@ -99,7 +99,7 @@ def _areas(labels: np.ndarray, places: np.ndarray, segments: int) -> np.ndarray:
     """Count voxels [slices, segments]."""
     areas = np.zeros((len(labels), segments), np.int64)
     for index, plane in enumerate(labels):
-        found = np.bincount(plane.ravel(), minlength=len(places))
+        found = np.bincount(plane[plane > 0], minlength=len(places))  # background is most of it
         known = np.flatnonzero(places)
         areas[index, places[known].astype(np.intp) - 1] = found[known]
     return areas

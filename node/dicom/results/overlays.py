@@ -33,7 +33,7 @@ def chosen_slices(run: ModelRun) -> list[int]:
     known = drawing.palette(run.model.segments, int(labels.max())).known
     filled = set(run.volume.filled)  # no image shows these
     shown = [index for index in range(len(labels)) if index not in filled]
-    there = [index for index in shown if known[np.unique(labels[index])].any()]
+    there = [index for index in shown if known[labels[index][labels[index] > 0]].any()]
     by_size = sorted(run.present, key=lambda one: -run.measured[one.label].voxels)
     by_size.sort(key=lambda one: not one.is_finding)
     largest = [shown_slice(run, one) for one in by_size]

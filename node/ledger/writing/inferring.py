@@ -134,6 +134,18 @@ class Inferring(Transactions):
         """
         self._end(job_id, worker, Event.JOB_FAILED, (reason, advice), notices)
 
+    def results_ready(
+        self, job_id: str, worker: str, results: Sequence[Result], destinations: Sequence[str]
+    ) -> None:
+        """Note the first results of a job that goes on, and owe them to every destination.
+
+        Raises:
+            LeaseLostError: the worker does not hold the job.
+            ResultChangedError: a result exists already under the same UID with other bytes.
+        """
+        with self._writing() as page:
+            _keep_and_owe(page, _held(page, job_id, worker), results, destinations)
+
     def job_finished(
         self,
         job_id: str,
@@ -147,7 +159,8 @@ class Inferring(Transactions):
         Args:
             job_id: the job.
             worker: who holds it.
-            results: what it made; a PREVIEW is kept and never sent.
+            results: all that it made, also what was ready before; a PREVIEW is kept and never
+                sent, nor is one that is withheld.
             destinations: names of peers.
             findings: what the model found, without anything of the patient.
 
@@ -163,6 +176,7 @@ class Inferring(Transactions):
             ]
             told = {"worker": worker, "results": made, "findings": dict(findings)}
             _move(page, row, Event.JOB_FINISHED, values, told)
+            _note_withheld(page, row, results, str(findings.get("withheld", "")))
             _keep_and_owe(page, row, results, destinations)
 
     def _end(
@@ -179,16 +193,19 @@ class Inferring(Transactions):
             values = {**FREE, "finished_at": page.now, "reason": reason, "advice": advice}
             told = {"worker": worker, "reason": reason, "advice": advice or None}
             _move(page, row, event, values, told)
-            withheld = [one for one in notices if one.withheld]
-            if withheld:
-                kept = [
-                    {"kind": r.kind, "sop": r.sop_instance_uid, "sha256": r.sha256}
-                    for r in withheld
-                ]
-                subject = f"job {job_id}"
-                about = {"results": kept, "reason": reason}
-                page.note(Event.RESULTS_WITHHELD, subject, job_concerns(row), about)
+            _note_withheld(page, row, notices, reason)
             _keep_and_owe(page, row, notices, row["send_to"])
+
+
+def _note_withheld(page: Page, row: Row, results: Sequence[Result], reason: str) -> None:
+    kept = [
+        {"kind": one.kind, "sop": one.sop_instance_uid, "sha256": one.sha256}
+        for one in results
+        if one.withheld
+    ]
+    if kept:
+        about = {"results": kept, "reason": reason}
+        page.note(Event.RESULTS_WITHHELD, f"job {row['job_id']}", job_concerns(row), about)
 
 
 class ResultChangedError(Exception):

@@ -1,0 +1,71 @@
+"""Is a volume one that a model is for? By what can be measured of it, and said plainly if not.
+
+The bundle says what it reads, a route may be stricter, never laxer. What is judged: the plane in
+which slices were taken, how far the volume reaches along each axis of the patient (a truncated
+field of view), and whether the grey values look like those of the modality that the header names.
+Which part of the body the pixels show is not judged: only what the header says of it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from node.rules.nouns import InputRequirement
+from node.rules.wishes import RouteInputs
+
+CHECKED = ("CT", "MR")
+"""Modalities that are told from each other by their grey values."""
+SURE = 0.8
+"""So large a share of votes for the other modality is a contradiction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How a volume lies in the patient: its plane, and its size along the patient's axes in mm.
+
+    `plane` is axial, coronal or sagittal, whichever the slices are nearest to; `mm` goes from
+    "LR", "AP" and "HF" to lengths.
+    """
+
+    plane: str
+    mm: Mapping[str, float]
+
+
+def requirement(bundle: InputRequirement, inputs: RouteInputs) -> InputRequirement:
+    """Give what is read for a route: what the bundle allows and the route does not forbid."""
+    missing = bundle.missing_slices
+    if inputs.missing_slices is not None:
+        missing = min(missing, inputs.missing_slices)
+    return replace(bundle, tilted=bundle.tilted and inputs.tilted, missing_slices=missing)
+
+
+def out_of_scope(bundle: InputRequirement, extent: Extent) -> list[str]:
+    """Say in words what about a volume is not as the bundle wants it; nothing if all is."""
+    found = []
+    if bundle.planes and extent.plane not in bundle.planes:
+        wanted = " or ".join(bundle.planes)
+        found.append(f"its slices are {extent.plane}, and the model is for {wanted} ones")
+    for axis, (low, high) in bundle.extent_mm.items():
+        length = extent.mm[axis]
+        if not low <= length <= high:
+            found.append(
+                f"it reaches over {length:.0f} mm from {_ENDS[axis]}, "
+                f"and the model is for {low:g} to {high:g} mm"
+            )
+    return found
+
+
+_ENDS = {"LR": "left to right", "AP": "front to back", "HF": "head to feet"}
+
+
+def contradiction(modality: str, share_for_mr: float) -> str:
+    """Say that grey values contradict the header, or "" when they do not, or nobody can tell.
+
+    `share_for_mr` is the share of the votes of `modality_check` for MR, 0 to 1.
+    """
+    if modality not in CHECKED:
+        return ""
+    other = "MR" if modality == "CT" else "CT"
+    against = share_for_mr if modality == "CT" else 1 - share_for_mr
+    if against < SURE:
+        return ""
+    return f"its header says {modality}, and its grey values look like {other}"

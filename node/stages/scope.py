@@ -1,0 +1,109 @@
+"""Holds a volume against what its model is for, before it looks; refused or marked by route."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from node.bundles.runner import Runner
+from node.bundles.shelf import Bundle, Shelf
+from node.dicom.extent import extent_of
+from node.dicom.reading import text_of
+from node.dicom.volume import Volume
+from node.rules import scoping
+from node.rules.failures import Fault, Refusal
+from node.rules.nouns import InputRequirement, Route
+from node.rules.wishes import RouteInputs
+
+CHECK = "modality_check"
+"""The bundle that tells CT from MR by grey values."""
+MOST_VOXELS = 16_000_000
+"""Of larger volumes every n-th slice is looked at, evenly: the check is one of statistics."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some slices of a volume, as a model wants them."""
+
+    voxels: np.ndarray
+    affine: np.ndarray
+
+
+class Scope:
+    """Judges volumes, on behalf of routes."""
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        runner: Runner,
+        routes: Mapping[str, Route],
+        timeout_of: Callable[[str], float],
+    ) -> None:
+        """`timeout_of` gives the seconds that a model may take."""
+        self._shelf, self._runner = shelf, runner
+        self._routes, self._timeout_of = routes, timeout_of
+
+    def requirement(self, bundle: Bundle, route: str) -> InputRequirement:
+        """Give what is read for a route."""
+        return scoping.requirement(bundle.manifest.requirement, self._inputs(route))
+
+    def judge(self, volume: Volume, bundle: Bundle, route: str, work: Path) -> Volume | Refusal:
+        """Refuse a volume that the model is not for, or have it say so in its repairs.
+
+        Args:
+            volume: what the model is to look at.
+            bundle: the model.
+            route: the name of the route that sends it there.
+            work: a folder for arrays on their way.
+        """
+        inputs = self._inputs(route)
+        wrong = []
+        extent = extent_of(volume)
+        if extent is not None:
+            wrong = scoping.out_of_scope(bundle.manifest.requirement, extent)
+        if wrong and inputs.scope == "refuse":
+            return _refused(wrong)
+        found = self._modality(volume, bundle, inputs, work)
+        if isinstance(found, Refusal):
+            if inputs.modality == "refuse":
+                return found
+            found = ""
+        if found and inputs.modality == "refuse":
+            return _refused([found])
+        marks = [f"out of scope: {one}" for one in (*wrong, found) if one]
+        return replace(volume, repairs=(*volume.repairs, *marks)) if marks else volume
+
+    def _inputs(self, route: str) -> RouteInputs:
+        known = self._routes.get(route)
+        return RouteInputs() if known is None else known.inputs
+
+    def _modality(
+        self, volume: Volume, bundle: Bundle, inputs: RouteInputs, work: Path
+    ) -> str | Refusal:
+        """Say how grey values contradict the header; "" if they do not, or it is not asked.
+
+        A refusal says why nobody can tell.
+        """
+        modality = text_of(volume.sources[0], "Modality")
+        if inputs.modality == "off" or modality not in scoping.CHECKED or not volume.placed:
+            return ""
+        check = self._shelf.get(CHECK)
+        if isinstance(check, Refusal):
+            return check
+        if check.path == bundle.path:
+            return ""
+        every = max(1, -(-volume.voxels.size // MOST_VOXELS))
+        part = _Part(np.ascontiguousarray(volume.voxels[::every]), volume.affine)
+        found = self._runner.predict(check, part, work, self._timeout_of(CHECK))
+        if isinstance(found, Refusal):
+            return found
+        return scoping.contradiction(modality, next(iter(found.probabilities.values())))
+
+
+def _refused(reasons: list[str]) -> Refusal:
+    return Refusal(
+        f"the series is not what the model is for: {'; '.join(reasons)}",
+        Fault.INPUT,
+        "Correct the header or the route, or have the right series sent",
+    )

@@ -1,0 +1,107 @@
+"""A volume that a model is not for is refused or marked, by route, before the model looks."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from node.bundles.runner import Runner
+from node.bundles.shelf import Shelf
+from node.dicom.extent import extent_of
+from node.dicom.volume import Volume, read_volume
+from node.rules.failures import Fault, Refusal
+from node.rules.nouns import InputRequirement, Route
+from node.rules.wishes import RouteInputs
+from node.stages.scope import Scope
+from tests.bundles.making import MODELS
+from tests.fakes.scanner import CORONAL, SAGITTAL, Scanner
+
+OBLIQUE = (0.8660254, 0.5, 0.0, -0.4698463, 0.8137977, 0.3420201)
+ANY = InputRequirement(("CT", "MR"), spacing_mm=(0.1, 100.0))
+
+
+@pytest.fixture(scope="module")
+def host():
+    runner = Runner(threads=1)
+    yield Shelf(MODELS), runner
+    runner.close()
+
+
+def judge(host, volume, folder, requirement=ANY, **inputs):
+    shelf, runner = host
+    route = Route("r", {}, "m", (), inputs=RouteInputs(**inputs))
+    bundle = SimpleNamespace(path=None, manifest=SimpleNamespace(requirement=requirement))
+    scope = Scope(shelf, runner, {"r": route}, lambda _: 60.0)
+    return scope.judge(volume, bundle, "r", folder)
+
+
+def head(folder, modality="MR", **knobs):
+    """The phantom; its grey values are those of an MR."""
+    found = read_volume(Scanner(modality=modality, **knobs).save(folder, 24), ANY)
+    assert isinstance(found, Volume), found
+    return found
+
+
+@pytest.mark.parametrize(
+    ("orientation", "plane"),
+    [(None, "axial"), (SAGITTAL, "sagittal"), (CORONAL, "coronal"), (OBLIQUE, "axial")],
+    ids=["axial", "sagittal", "coronal", "oblique"],
+)
+def test_the_plane_and_the_size_of_a_volume_are_measured(tmp_path, orientation, plane):
+    knobs = {} if orientation is None else {"orientation": orientation}
+    volume = head(tmp_path, **knobs)
+    extent = extent_of(volume)
+    assert extent.plane == plane
+    corners = np.array(np.meshgrid(*[(-0.5, n - 0.5) for n in volume.voxels.shape])).reshape(3, -1)
+    there = volume.affine[:3, :3] @ corners
+    assert list(extent.mm.values()) == pytest.approx(np.ptp(there, axis=1).tolist())
+
+
+def test_another_plane_is_refused_in_words_or_marked(host, tmp_path):
+    volume = head(tmp_path / "in")
+    wanted = replace(ANY, planes=("sagittal",))
+    refused = judge(host, volume, tmp_path, wanted, scope="refuse")
+    assert isinstance(refused, Refusal)
+    assert refused.fault is Fault.INPUT
+    assert "its slices are axial" in refused.reason
+    marked = judge(host, volume, tmp_path, wanted, scope="mark", modality="off")
+    assert isinstance(marked, Volume)
+    assert [one for one in marked.repairs if "its slices are axial" in one]
+
+
+def test_a_truncated_field_of_view_is_refused(host, tmp_path):
+    wanted = replace(ANY, extent_mm={"HF": (400.0, 2000.0)})
+    refused = judge(host, head(tmp_path / "in"), tmp_path, wanted)
+    assert "from head to feet" in refused.reason
+
+
+def ct_called_mr(folder):
+    """A CT whose header says MR: air at -1000 HU fills most of it."""
+    volume = head(folder)
+    voxels = np.full((60, 128, 128), -1000, np.int16)
+    voxels[10:50, 30:100, 30:100] = 40
+    voxels[20:40, 50:70, 50:70] = 900
+    return replace(volume, voxels=voxels)
+
+
+def test_grey_values_of_another_modality_are_refused_marked_or_let_be(host, tmp_path):
+    volume = ct_called_mr(tmp_path / "in")
+    refused = judge(host, volume, tmp_path, modality="refuse")
+    assert isinstance(refused, Refusal)
+    assert "its header says MR, and its grey values look like CT" in refused.reason
+    marked = judge(host, volume, tmp_path, modality="mark")
+    assert marked.repairs[-1].startswith("out of scope: its header says MR")
+    assert judge(host, volume, tmp_path, modality="off").repairs == volume.repairs
+
+
+def test_grey_values_that_fit_the_header_change_nothing(host, tmp_path):
+    volume = head(tmp_path / "in")
+    assert judge(host, volume, tmp_path, modality="refuse") is volume
+
+
+def test_a_route_that_demands_the_check_refuses_without_it(tmp_path, host):
+    volume = head(tmp_path / "in")
+    empty = Shelf(tmp_path / "shelf"), host[1]
+    assert "modality_check" in judge(empty, volume, tmp_path, modality="refuse").reason
+    assert judge(empty, volume, tmp_path, modality="mark") is volume

@@ -213,7 +213,7 @@ def wait_for_results(ledger: Ledger, uid: str, told: Callable[[str], None] | Non
             raise GaveUpError(f"{', '.join(bad)}; see `radnode show {uid}`")
         queued = events.count("delivery_queued")
         ended = events.count("delivery_accepted") + events.count("delivery_declined")
-        if queued and ended == queued:
+        if "job_finished" in events and ended == queued:
             return
         time.sleep(0.05)
     raise GaveUpError("no result in time; see .demo/node.log")

@@ -196,6 +196,8 @@ class _Accept(_Strict):
     missing_slices: Annotated[int, Field(ge=0)] = 0
     planes: list[Literal["axial", "coronal", "sagittal"]] = []
     extent_mm: dict[Literal["LR", "AP", "HF"], tuple[_Length, _Length]] = {}
+    cine: bool = False
+    variable_spacing: bool = False
 
 
 _Part = Annotated[float, Field(ge=0, le=1)]
@@ -305,6 +307,8 @@ def _manifest(
             block.accept.missing_slices,
             tuple(block.accept.planes),
             {str(axis): ends for axis, ends in block.accept.extent_mm.items()},
+            block.accept.cine,
+            block.accept.variable_spacing,
         ),
         segments=tuple(segment.noun() for segment in block.segments),
         classes=tuple(entry.noun() for entry in block.classes),

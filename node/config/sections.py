@@ -174,6 +174,7 @@ class InputsSection(Section):
     """What a route says of volumes, on top of what the bundle says."""
 
     tilted: Switch = True
+    variable_spacing: Switch = True
     missing_slices: Annotated[int, Field(strict=True, ge=0)] | None = None
     scope: Literal["refuse", "mark"] = "refuse"
     modality: Literal["refuse", "mark", "off"] = "mark"

@@ -7,7 +7,7 @@ So every image is held against every other one here, and in doubt the series is 
 
 from collections.abc import Callable, Sequence
 
-from node.dicom import enhanced, services
+from node.dicom import cines, enhanced, services
 from node.dicom.scanning import Scan
 from node.dicom.splitting import ONE_VALUE, SPLITTERS, close
 from node.rules.failures import Refusal
@@ -25,9 +25,10 @@ PICTURES = {
     "1.2.840.10008.5.1.4.1.1.1.2": "MG",
     "1.2.840.10008.5.1.4.1.1.6.1": "US",
     "1.2.840.10008.5.1.4.1.1.6": "US",
-    "1.2.840.10008.5.1.4.1.1.20": "NM",
+    cines.NUCLEAR: "NM",
+    **cines.CINES,
 }
-"""SOP classes whose single images are pictures with no place in the patient."""
+"""SOP classes whose images are pictures with no place in the patient, unless NM says so."""
 _FOR_PROCESSING = {
     "1.2.840.10008.5.1.4.1.1.1.1.1": "DX",
     "1.2.840.10008.5.1.4.1.1.1.2.1": "MG",
@@ -79,7 +80,13 @@ def is_localizer(image: Scan) -> bool:
 
 def is_picture(image: Scan) -> bool:
     """Whether the image is a picture of its own, such as a chest film, and no slice."""
-    return image.text("SOPClassUID") in PICTURES
+    return image.text("SOPClassUID") in PICTURES and not _is_placed(image)
+
+
+def _is_placed(image: Scan) -> bool:
+    """Whether the image is a frame of a nuclear reconstruction, which is a slice."""
+    is_frame = image.frame > 0 and image.text("SOPClassUID") == cines.NUCLEAR
+    return is_frame and image.has("ImagePositionPatient")
 
 
 def crowded(images: Sequence[Scan], places: int) -> Refusal:
@@ -134,9 +141,9 @@ def _wrong_kind(images: Sequence[Scan], requirement: InputRequirement) -> Refusa
             f"{services.name(kind)} with many frames in one object cannot be read",
             advice="Have the scanner or the PACS send single-frame or enhanced images",
         )
-    if kind in PICTURES:
+    if all(map(is_picture, images)):
         return _not_wanted_as_picture(kind, requirement)
-    if kind not in SINGLE_FRAME and kind not in enhanced.SOP_CLASSES:
+    if kind not in PICTURES and kind not in SINGLE_FRAME and kind not in enhanced.SOP_CLASSES:
         return _no_image(kind)
     if any("MOSAIC" in image.values("ImageType") for image in images):
         return Refusal(
@@ -159,10 +166,10 @@ def _no_image(kind: str) -> Refusal:
 
 
 def _not_wanted_as_picture(kind: str, requirement: InputRequirement) -> Refusal | None:
-    if requirement.minimum_slices <= 1:
+    if requirement.minimum_slices <= 1 or requirement.cine:
         return None
     return Refusal(
-        f"{services.name(kind)} is a single picture; "
+        f"{services.name(kind)} shows pictures, no slices; "
         f"the model needs at least {requirement.minimum_slices} slices",
         advice="Route only CT, MR and PET series to this model",
     )

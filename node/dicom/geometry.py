@@ -14,6 +14,10 @@ SPACING_TOLERANCE_MM = 0.01
 """… or in millimetres, whichever is larger: positions are written with few decimals."""
 ANGLE_TOLERANCE = 1e-3
 """How far cosines may be from unit length, square and each other, and the stack from upright."""
+SECTION = 3
+"""Distances that have to be alike in a row: a single one that is twice as large is a lost slice."""
+PARTS = 4
+"""In how many parts at most the smallest distance is cut for a grid that fits all of them."""
 FARTHEST_MM = 1e5
 """Positions farther from the origin than this are no places in a patient."""
 
@@ -51,10 +55,14 @@ class Planes:
 
 @dataclass(frozen=True, slots=True)
 class Allowances:
-    """What of a stack is put up with: so many missing slices in all, and a lean of the stack."""
+    """What of a stack is put up with: so many missing slices in all, and a lean of the stack.
+
+    Where sections of it are spaced differently, distances up to `variable_mm`; 0: that is refused.
+    """
 
     missing: int = 0
     tilt: bool = False
+    variable_mm: float = 0.0
 
 
 STRICT = Allowances()
@@ -66,13 +74,15 @@ class Stack:
 
     None in `order` is a slice that is missing there. `affine` is 4x4 and maps (slice, row,
     column, 1) to LPS millimetres; `spacing_mm` is (between slices, between rows, between columns).
-    `tilt_degrees` is how much the stack leans, 0.0 where it stands upright.
+    `tilt_degrees` is how much the stack leans, 0.0 where it stands upright. `variable` says that
+    nothing was lost where a slice is missing: the stack has sections of wider spacing.
     """
 
     order: tuple[int | None, ...]
     affine: np.ndarray
     spacing_mm: tuple[float, float, float]
     tilt_degrees: float = 0.0
+    variable: bool = False
 
 
 def along_normal(planes: Planes) -> np.ndarray:
@@ -102,7 +112,9 @@ def stack(planes: Planes, thickness: float, allowed: Allowances = STRICT) -> Sta
     """
     distances = along_normal(planes)
     indices = [int(index) for index in np.argsort(distances, kind="stable")]
-    gaps = _gaps(np.diff(distances[indices]), allowed.missing)
+    steps = np.diff(distances[indices])
+    wide = _sections(steps, allowed.variable_mm)
+    gaps = _gaps(steps, allowed.missing) if wide is None else wide
     if isinstance(gaps, Refusal):
         return gaps
     ordered = planes.at(indices)
@@ -122,7 +134,31 @@ def stack(planes: Planes, thickness: float, allowed: Allowances = STRICT) -> Sta
     order: list[int | None] = [None] * (int(places[-1]) + 1)
     for place, index in zip(places, indices, strict=True):
         order[int(place)] = index
-    return Stack(tuple(order), affine, (float(np.linalg.norm(step)), rows, columns), tilt)
+    return Stack(
+        tuple(order), affine, (float(np.linalg.norm(step)), rows, columns), tilt, wide is not None
+    )
+
+
+def _sections(steps: np.ndarray, widest: float) -> np.ndarray | None:
+    """Give how many places of a regular grid lie between neighbours; None where none is needed.
+
+    Nor is there one if the distances do not fit one, or sections are too short to be meant so.
+    """
+    if not widest or len(steps) < 2 * SECTION or steps.max() > widest:
+        return None
+    for parts in range(1, PARTS + 1):
+        wholes = np.rint(steps / (steps.min() / parts))
+        base = float(steps.sum() / wholes.sum())
+        tolerance = max(SPACING_TOLERANCE * base, SPACING_TOLERANCE_MM)
+        if np.abs(steps - wholes * base).max() <= tolerance:
+            break
+    else:
+        return None
+    changes = np.flatnonzero(np.diff(wholes)) + 1
+    lengths = np.diff([0, *changes, len(wholes)])
+    if len(lengths) == 1 or lengths.min() < SECTION:
+        return None
+    return wholes.astype(int) - 1
 
 
 def _gaps(steps: np.ndarray, allowed: int) -> np.ndarray | Refusal:

@@ -35,6 +35,7 @@ class Metadata:
     contrast_phase: str | None = None
     contrast_delay_s: float | None = None
     units: str | None = None
+    frame_time_ms: float | None = None
     view: str | None = None
     laterality: str | None = None
     patient_age_years: float | None = field(default=None, repr=False)
@@ -61,6 +62,7 @@ def metadata_of(header: Dataset) -> Metadata:
         contrast_phase=_text(header, "ContrastBolusAgentPhase"),
         contrast_delay_s=_delay(header),
         units=_text(header, "Units") or _text(header, "RescaleType"),
+        frame_time_ms=_frame_time(header),
         view=_text(header, "ViewPosition"),
         laterality=_text(header, "ImageLaterality") or _text(header, "Laterality"),
         patient_age_years=_age(header),
@@ -76,6 +78,19 @@ def _tesla(header: Dataset) -> float | None:
     """Give the field strength; some scanners write it in gauss."""
     found = number_of(header, "MagneticFieldStrength")
     return found / 10000 if found is not None and found > 100 else found
+
+
+def _frame_time(header: Dataset) -> float | None:
+    """Give the mean time from one frame of a cine to the next (PS3.3 C.7.6.5)."""
+    said = number_of(header, "FrameTime")
+    if said is None:
+        several = values_of(header, "FrameTimeVector")[1:]  # the first one is of no frame before
+        try:
+            said = sum(map(float, several)) / len(several) if several else None
+        except ValueError:
+            said = None
+    rate = number_of(header, "CineRate") or number_of(header, "RecommendedDisplayFrameRate")
+    return said if said is not None or not rate or rate <= 0 else 1000 / rate
 
 
 def _age(header: Dataset) -> float | None:

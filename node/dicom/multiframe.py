@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from node.dicom import enhanced, services
+from node.dicom import cines, enhanced, services
 from node.dicom.elements import MalformedError
 from node.dicom.pixels import UndecodableError
 from node.dicom.reading import UNREADABLE
@@ -13,7 +13,7 @@ from node.rules.failures import Refusal
 
 def is_many(image: Scan) -> bool:
     """Say whether an object is to be taken apart."""
-    return image.text("SOPClassUID") in enhanced.SOP_CLASSES
+    return image.text("SOPClassUID") in enhanced.SOP_CLASSES or cines.is_many(image)
 
 
 def apart(images: Iterable[Scan]) -> list[Scan] | Refusal:
@@ -32,7 +32,7 @@ def apart(images: Iterable[Scan]) -> list[Scan] | Refusal:
         if image.transfer_syntax == services.DEFLATED_LITTLE_ENDIAN:
             return _not_taken_apart(image, "its frames are deflated together")
         try:
-            found += enhanced.frames_of(image)
+            found += (cines if cines.is_many(image) else enhanced).frames_of(image)
         except (MalformedError, UndecodableError) as error:
             return _not_taken_apart(image, str(error))
         except UNREADABLE:

@@ -1,9 +1,9 @@
-"""Reads a picture, such as a chest film, as it is displayed: what a radiologist would see.
+"""Reads a picture, such as a chest film, or a cine of them, as it is displayed.
 
 A film's stored values are what a detector counted; what they look like is said by its header: the
 modality lookup, the window or VOI lookup, the polarity (PS3.3 C.11.1, C.11.2, C.11.6). A model that
-was trained on pictures gets the picture, from 0 (black) to 1 (white). Nuclear medicine keeps its
-counts, which measure something.
+was trained on pictures gets the picture, from 0 (black) to 1 (white), as a radiologist would see
+it. Nuclear medicine keeps its counts, which measure something.
 """
 
 from collections.abc import Sequence
@@ -11,66 +11,110 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from node.dicom import colours, pixels, scanning
+from node.dicom import cines, colours, pixels, scanning
 from node.dicom.lookup import look_up
 from node.dicom.pixels import UndecodableError
 from node.dicom.reading import UNREADABLE
 from node.dicom.scanning import Scan
 from node.dicom.voxels import padding_in, rescaled
 from node.rules.failures import Refusal
-from node.rules.nouns import Choose
+from node.rules.nouns import Choose, InputRequirement
 
-_NUCLEAR = "1.2.840.10008.5.1.4.1.1.20"
+SAMPLES_AT_MOST = 1 << 28
+"""Pixels of all frames of a cine together: as numbers they take four bytes each."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """One picture: `shown` is float32 [rows, columns].
+    """One picture, or the frames of one cine: `shown` is float32 [frames, rows, columns].
 
-    `measured` says that its spacing (mm; slices, rows, columns) is written and not just supposed.
+    `measured` says that its spacing (mm; frames, rows, columns) is written and not just supposed;
+    that of frames is 1 and means nothing.
     """
 
-    image: Scan
+    images: tuple[Scan, ...]
     shown: np.ndarray
     spacing_mm: tuple[float, float, float]
     measured: bool
     repairs: tuple[str, ...]
 
 
-def read(images: Sequence[Scan], rule: Choose) -> Picture | Refusal:
-    """Read one picture of a series.
+def read(images: Sequence[Scan], requirement: InputRequirement) -> Picture | Refusal:
+    """Read one picture of a series, or one cine for a model that reads them.
 
     Args:
-        images: all of one SOP class.
-        rule: which is read if there are several; ONLY refuses.
+        images: all of one SOP class; what holds many frames taken apart.
+        requirement: says whether it is a cine, and which is read if there are several.
 
     Raises:
         OSError: its file cannot be read.
     """
-    ordered = sorted(images, key=_number)
     repairs: list[str] = []
-    if len(ordered) > 1:
-        if rule is Choose.ONLY:
-            return Refusal(
-                f"the series holds {len(ordered)} pictures; the model reads one",
-                advice="Say in the bundle which is to be taken, or have them sent one by one",
-            )
-        repairs.append(f"one picture taken, the {rule} of {len(ordered)}")
-    image = ordered[-1 if rule is Choose.LAST else 0]
+    chosen = _chosen(images, requirement, repairs)
+    if isinstance(chosen, Refusal):
+        return chosen
     try:
-        pixels.look(image)
-        shown = _shown(image, repairs)
+        for image in chosen:
+            pixels.look(image)
+        rows, columns = pixels.shape_of(chosen[0])
+        if len(chosen) * rows * columns > SAMPLES_AT_MOST:
+            return Refusal(
+                f"the cine has {len(chosen)} frames of {rows} x {columns} pixels, "
+                f"more than {SAMPLES_AT_MOST / 1e6:.0f} million in all",
+                advice="Have a shorter part of it sent",
+            )
+        shown = _shown(chosen, repairs)
     except UndecodableError:
         return Refusal(
-            f"the pixels of the picture cannot be decoded ({scanning.syntax_name(image)})",
+            f"the pixels of the picture cannot be decoded ({scanning.syntax_name(chosen[0])})",
             advice="Have it sent uncompressed",
         )
-    spacing, measured = _spacing(image, repairs)
-    return Picture(image, shown, (1.0, *spacing), measured, tuple(repairs))
+    spacing, measured = _spacing(chosen[0], repairs)
+    return Picture(tuple(chosen), shown, (1.0, *spacing), measured, tuple(repairs))
 
 
-def _number(image: Scan) -> tuple[float, str]:
-    return image.number("InstanceNumber") or 0.0, image.text("SOPInstanceUID")
+def _chosen(
+    images: Sequence[Scan], requirement: InputRequirement, repairs: list[str]
+) -> list[Scan] | Refusal:
+    """Choose a picture, or the frames of a cine."""
+    ordered = sorted(images, key=_number)
+    kinds, what = [[image] for image in ordered], "picture"
+    if requirement.cine:
+        kinds, what = _by_cine(ordered), "cine"
+    if len(kinds) > 1:
+        if requirement.choose is Choose.ONLY:
+            frames = " (frames of one object)" if ordered[0].frame and what == "picture" else ""
+            return Refusal(
+                f"the series holds {len(kinds)} {what}s{frames}; the model reads one",
+                advice="Say in the bundle which is to be taken, or have them sent one by one",
+            )
+        repairs.append(f"one {what} taken, the {requirement.choose} of {len(kinds)}")
+    chosen = kinds[-1 if requirement.choose is Choose.LAST else 0]
+    if len(chosen) < requirement.minimum_slices and requirement.cine:
+        return Refusal(
+            f"the cine has {len(chosen)} frame{'s' if len(chosen) > 1 else ''}; "
+            f"the model needs at least {requirement.minimum_slices}",
+            advice="Route only cines to this model",
+        )
+    if len(chosen) > 1:
+        repairs.append(f"{len(chosen)} frames in the order of time, as they are in the cine")
+    return chosen
+
+
+def _by_cine(ordered: Sequence[Scan]) -> list[list[Scan]]:
+    """Put together what follows one another in time: an object's, of one detector and energy."""
+    found: dict[tuple[str, ...], list[Scan]] = {}
+    for image in ordered:
+        apart = [image.text(keyword) for keyword in _APART]
+        found.setdefault((image.text("SOPInstanceUID"), *apart), []).append(image)
+    return list(found.values())
+
+
+_APART = ("EnergyWindowVector", "DetectorVector", "RRIntervalVector", "SliceVector")
+
+
+def _number(image: Scan) -> tuple[float, str, int]:
+    return image.number("InstanceNumber") or 0.0, image.text("SOPInstanceUID"), image.frame
 
 
 def _spacing(image: Scan, repairs: list[str]) -> tuple[tuple[float, float], bool]:
@@ -85,16 +129,17 @@ def _spacing(image: Scan, repairs: list[str]) -> tuple[tuple[float, float], bool
     return (1.0, 1.0), False
 
 
-def _shown(image: Scan, repairs: list[str]) -> np.ndarray:
+def _shown(images: Sequence[Scan], repairs: list[str]) -> np.ndarray:
+    """Give frames of one object, which share all that is said of how they are displayed."""
+    image = images[0]
     photometric = image.text("PhotometricInterpretation")
     if not photometric.startswith("MONOCHROME"):
         repairs.append(f"colours ({photometric}) turned to grey")
-        return colours.brightness(image)
-    stored = pixels.stored(image)
-    padded = padding_in(stored, image)
-    if image.text("SOPClassUID") == _NUCLEAR:
-        return rescaled(stored, image)
-    shown = _windowed(rescaled(stored, image), padded, image, repairs)
+        return _stacked([colours.brightness(one) for one in images])
+    values, padded = _measured(images)
+    if image.text("SOPClassUID") == cines.NUCLEAR:
+        return values
+    shown = _windowed(values, padded, image, repairs)
     if photometric == "MONOCHROME1" or image.text("PresentationLUTShape") == "INVERSE":
         shown = 1 - shown
         repairs.append("low values are shown bright: turned round")
@@ -102,6 +147,22 @@ def _shown(image: Scan, repairs: list[str]) -> np.ndarray:
         shown[padded] = 0
         repairs.append(f"{int(np.count_nonzero(padded))} pixels of padding made black")
     return shown
+
+
+def _measured(images: Sequence[Scan]) -> tuple[np.ndarray, np.ndarray | None]:
+    """Give the modality's values of frames, and where they are padding."""
+    stored = [pixels.stored(image) for image in images]
+    masks = [padding_in(one, image) for one, image in zip(stored, images, strict=True)]
+    values = [rescaled(one, image) for one, image in zip(stored, images, strict=True)]
+    if all(mask is None for mask in masks):
+        return _stacked(values), None
+    nothing = np.zeros(values[0].shape, bool)
+    return _stacked(values), _stacked([nothing if mask is None else mask for mask in masks])
+
+
+def _stacked(frames: Sequence[np.ndarray]) -> np.ndarray:
+    """Put frames on top of one another, a single one without a copy."""
+    return frames[0][np.newaxis] if len(frames) == 1 else np.stack(frames)
 
 
 def _windowed(

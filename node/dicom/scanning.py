@@ -40,6 +40,8 @@ ConvolutionKernel KVP StackID
 RescaleSlope RescaleIntercept ModalityLUTSequence VOILUTSequence WindowCenter WindowWidth
 VOILUTFunction PresentationLUTShape PixelPaddingValue PixelPaddingRangeLimit
 PixelIntensityRelationshipSign ViewPosition ImageLaterality
+EnergyWindowVector DetectorVector PhaseVector RotationVector RRIntervalVector TimeSlotVector
+SliceVector AngularViewVector TimeSliceVector
 """
 KEYWORDS = tuple(_WORDS.split())
 """What a volume needs to know of each of its images."""

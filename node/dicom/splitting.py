@@ -21,6 +21,10 @@ SPLITTERS = (
     "InversionTime",
     "TriggerTime",
     "NominalPercentageOfCardiacPhase",
+    "EnergyWindowVector",
+    "DetectorVector",
+    "RRIntervalVector",
+    "TimeSlotVector",
     "StackID",
     "AcquisitionNumber",
     "AcquisitionTime",
@@ -41,6 +45,7 @@ ONE_VALUE = (
 _COUNTED = frozenset(
     (
         *("EchoNumbers", "TemporalPositionIdentifier", "StackID", "AcquisitionNumber"),
+        *("EnergyWindowVector", "DetectorVector", "RRIntervalVector", "TimeSlotVector"),
         "DimensionIndexValues",
     )
 )

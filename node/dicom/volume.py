@@ -39,9 +39,10 @@ class Volume:
     pixels and `paths` their files, in slice order. `repairs` says in plain words what was set
     right on the way.
 
-    A picture (CR, DX, MG, US, NM) is a volume of one slice that is not `placed`: its affine has
-    the right scale, but no place in the patient. CR, DX, MG and US are as they are displayed, in
-    float32 from 0 (black) to 1 (white). `filled` are slices that no image shows: they lie between
+    A picture (CR, DX, MG, US, XA, RF, NM) is a volume of one slice that is not `placed`: its affine
+    has the right scale, but no place in the patient. All but NM are as they are displayed, in
+    float32 from 0 (black) to 1 (white). A cine is one, too, of a slice for each frame: the first
+    axis is time. `filled` are slices that no image shows: they lie between
     those of their neighbours, and their source is the neighbour before them.
     """
 
@@ -155,7 +156,7 @@ def _readable(images: Sequence[Scan | None]) -> list[Scan] | Refusal:
 def _picture(
     images: Sequence[Scan], requirement: InputRequirement, repairs: list[str]
 ) -> Volume | Refusal:
-    picture = pictures.read(images, requirement.choose)
+    picture = pictures.read(images, requirement)
     if isinstance(picture, Refusal):
         return picture
     rows, columns = picture.spacing_mm[1:]
@@ -164,13 +165,13 @@ def _picture(
         return refusal
     affine = np.array([[0, 0, columns, 0], [0, rows, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1.0]])
     return Volume(
-        picture.shown[np.newaxis],
+        picture.shown,
         affine,
         picture.spacing_mm,
-        Headers([picture.image]),
-        (picture.image.path,),
+        Headers(picture.images),
+        tuple(image.path for image in picture.images),
         (*repairs, *picture.repairs),
-        metadata_of(picture.image.dataset()),
+        metadata_of(picture.images[0].dataset()),
         placed=False,
     )
 
@@ -197,7 +198,8 @@ def _assemble(
             advice="Have the whole series sent",
         )
     distinct = [images[index] for index in kept]
-    allowed = Allowances(requirement.missing_slices, requirement.tilted)
+    widest = requirement.spacing_mm[1] if requirement.variable_spacing else 0.0
+    allowed = Allowances(requirement.missing_slices, requirement.tilted, widest)
     stack = geometry.stack(planes.at(kept), _thickness(distinct[0]), allowed)
     if isinstance(stack, Refusal):
         return stack
@@ -300,7 +302,12 @@ def _filled(
     wanted = [None if index is None else next(coming) for index in stack.order]
     gaps = tuple(place for place, slot in enumerate(wanted) if slot is None)
     repairs += block.repairs(slots)
-    if gaps:
+    if stack.variable:
+        repairs.append(
+            f"resampled to {stack.spacing_mm[0]:.2f} mm: sections are spaced differently, "
+            f"{len(gaps)} slices lie between those of the series"
+        )
+    elif gaps:
         said = "s were" if len(gaps) > 1 else " was"
         repairs.append(f"{len(gaps)} missing slice{said} filled from the neighbours")
     if stack.tilt_degrees:

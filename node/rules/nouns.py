@@ -360,7 +360,9 @@ class InputRequirement:
     stack that leans is read on its own planes, with an affine that leans as well. Up to
     `missing_slices` are filled with what lies between their neighbours. `planes` (axial, coronal,
     sagittal; none: any) and `extent_mm` (shortest and longest along LR, AP, HF) say which volumes
-    it is for.
+    it is for. With `cine`, it reads the frames of a cine as slices, and not single pictures;
+    `minimum_slices` then counts frames. With `variable_spacing`, sections that are spaced
+    differently are resampled to one spacing.
     """
 
     modalities: tuple[str, ...]
@@ -372,3 +374,5 @@ class InputRequirement:
     missing_slices: int = 0
     planes: tuple[str, ...] = ()
     extent_mm: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    cine: bool = False
+    variable_spacing: bool = False

@@ -35,7 +35,12 @@ def requirement(bundle: InputRequirement, inputs: RouteInputs) -> InputRequireme
     missing = bundle.missing_slices
     if inputs.missing_slices is not None:
         missing = min(missing, inputs.missing_slices)
-    return replace(bundle, tilted=bundle.tilted and inputs.tilted, missing_slices=missing)
+    return replace(
+        bundle,
+        tilted=bundle.tilted and inputs.tilted,
+        variable_spacing=bundle.variable_spacing and inputs.variable_spacing,
+        missing_slices=missing,
+    )
 
 
 def out_of_scope(bundle: InputRequirement, extent: Extent) -> list[str]:

@@ -28,12 +28,14 @@ class StudyWish:
 class RouteInputs:
     """What a route says of volumes, on top of what the bundle says (`rules.scoping`).
 
-    Without `tilted` no leaning stack is read, and at most `missing_slices` are filled. `scope` is
+    Without `tilted` no leaning stack is read, without `variable_spacing` none whose sections are
+    spaced differently, and at most `missing_slices` are filled. `scope` is
     for volumes of another plane or extent than the bundle is for, `modality` for grey values that
     contradict the header.
     """
 
     tilted: bool = True
+    variable_spacing: bool = True
     missing_slices: int | None = None
     scope: Literal["refuse", "mark"] = "refuse"
     modality: Literal["refuse", "mark", "off"] = "mark"

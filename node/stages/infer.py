@@ -33,7 +33,7 @@ from node.rules.nouns import (
 from node.rules.retrying import Persistence
 from node.stages.desk import Desk, Prepared
 from node.stages.notices import Notices, keep, where
-from node.stages.scope import Scope
+from node.stages.scope import CHECK, Scope
 from node.stages.turning import Bell, Rooms
 
 LEASE_SECONDS = 30.0
@@ -85,7 +85,7 @@ class Infer:
         self._shelf = shelf
         self._runner = runner
         self._limits = limits
-        self._to_warm = limits.warm
+        self._to_warm = (*limits.warm, CHECK)
         self._deliver = deliver
         self._desk = desk or Desk()
         self._notices = Notices(rooms, shelf, limits.routes)
@@ -110,14 +110,19 @@ class Infer:
         if not self._to_warm:
             return
         name, self._to_warm = self._to_warm[-1], self._to_warm[:-1]  # the first one stays longest
-        bundle = self._shelf.get(name)
-        refusal = (
-            bundle
-            if isinstance(bundle, Refusal)
-            else self._runner.warm(bundle, self._limits.timeout_of(name))
-        )
+        refusal = self._readied(name)
         if refusal is not None:
             log.say("model_not_ready", "warning", reason=str(refusal))
+
+    def _readied(self, name: str) -> Refusal | None:
+        if name == CHECK:
+            refusal = self._scope.warm_up(self._spool.work("warm-up"))
+            self._spool.clear_work("warm-up")
+            return refusal
+        bundle = self._shelf.get(name)
+        if isinstance(bundle, Refusal):
+            return bundle
+        return self._runner.warm(bundle, self._limits.timeout_of(name))
 
     def _carry(self, job: Job) -> None:
         """Bring a job to its end, whatever happens: one bad series must not stop the rest."""

@@ -13,7 +13,7 @@ from node.dicom.volume import Volume, read_volume
 from node.rules.failures import Fault, Refusal
 from node.rules.nouns import InputRequirement, Route
 from node.rules.wishes import RouteInputs
-from node.stages.scope import Scope
+from node.stages.scope import GRID, Scope
 from tests.bundles.making import MODELS
 from tests.fakes.scanner import CORONAL, SAGITTAL, Scanner
 
@@ -105,3 +105,31 @@ def test_a_route_that_demands_the_check_refuses_without_it(tmp_path, host):
     empty = Shelf(tmp_path / "shelf"), host[1]
     assert "modality_check" in judge(empty, volume, tmp_path, modality="refuse").reason
     assert judge(empty, volume, tmp_path, modality="mark") is volume
+
+
+@pytest.mark.parametrize("slices", [24, 61, 300])
+def test_what_the_check_sees_of_a_large_volume_is_as_large_as_ever(
+    host, tmp_path, monkeypatch, slices
+):
+    volume = head(tmp_path / "in")
+    large = replace(volume, voxels=np.resize(volume.voxels, (slices, 512, 512)))
+    real, seen = host[1].predict, []
+
+    def watched(bundle, part, *rest):
+        seen.append(part.voxels.shape)
+        return real(bundle, part, *rest)
+
+    monkeypatch.setattr(host[1], "predict", watched)
+    judge(host, large, tmp_path)
+    assert seen == [GRID]
+
+
+def test_the_check_is_made_ready_only_where_a_route_asks_for_it(tmp_path, host):
+    def warm(shelf, **inputs):
+        route = Route("r", {}, "m", (), inputs=RouteInputs(**inputs))
+        return Scope(shelf, host[1], {"r": route}, lambda _: 60.0).warm_up(tmp_path)
+
+    assert warm(host[0]) is None
+    empty = Shelf(tmp_path / "shelf")
+    assert "modality_check" in warm(empty).reason
+    assert warm(empty, modality="off") is None

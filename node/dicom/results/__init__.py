@@ -18,6 +18,7 @@ from node.dicom.results import (
 )
 from node.dicom.results.measuring import measure
 from node.dicom.results.model_run import Made, Model, ModelRun
+from node.dicom.results.retired import introduce_retired_classes
 from node.dicom.volume import Volume
 from node.rules.failures import Fault, Refusal
 from node.rules.nouns import STANDARD_OUTPUTS, Job, Output, Result
@@ -33,6 +34,8 @@ __all__ = [
     "make_first",
     "make_rest",
 ]
+
+introduce_retired_classes()
 
 FIRST = frozenset((Output.SEG, Output.LABELMAP, Output.SR))
 """What was found; all else shows it or points at it, and may come a moment later."""

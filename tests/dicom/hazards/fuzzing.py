@@ -29,15 +29,18 @@ SEEDS = (
     *("jpeg_lossless_sv1", "bytes_jpeg_baseline", "htj2k", "padding_range_in_ct", "pet_scaled"),
     *("modality_table", "film_voi_table", "ultrasound_rgb", "ultrasound_ybr_jpeg"),
     *("ultrasound_palette", "film_negative", "sequences_of_undefined_length"),
+    *("angiogram", "angiogram_rle", "ultrasound_cine", "nuclear_dynamic"),
+    *("nuclear_reconstruction", "nuclear_reconstruction_gated_first"),
 )
 LIMIT_BYTES = 3 << 30
 LONGEST_SECONDS = 10.0
 WANTS = InputRequirement(
-    ("CT", "MR", "PT", "DX", "US"),
+    ("CT", "MR", "PT", "DX", "US", "XA", "NM"),
     minimum_slices=1,
     choose=Choose.FIRST,
     tilted=True,
     missing_slices=3,
+    cine=True,
 )
 _LONG = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _LENGTHS = (0, 1, 2, 3, 255, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFE, 0xFFFFFFFF)

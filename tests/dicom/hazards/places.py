@@ -61,6 +61,18 @@ def _moved(index: int, by: tuple[float, float, float]) -> Callable[[list[Dataset
     return change
 
 
+def _stretched(factor: float) -> Callable[[list[Dataset]], None]:
+    """Draw the second half of the slices apart."""
+
+    def change(slices: list[Dataset]) -> None:
+        first = np.array(slices[9].ImagePositionPatient, float)
+        for ds in slices[10:]:
+            away = np.array(ds.ImagePositionPatient, float) - first
+            ds.ImagePositionPatient = [f"{v:.6f}" for v in first + factor * away]
+
+    return change
+
+
 def _other_numbers(slices: list[Dataset]) -> None:
     for ds, number in zip(slices, np.random.default_rng(4).permutation(len(slices)), strict=True):
         ds.InstanceNumber = int(number)
@@ -96,6 +108,18 @@ MAKERS: dict[str, Maker] = {
     "more_missing_than_may_be_filled": _scan(missing=(3, 9, 12)),
     "first_and_last_missing": _scan(missing=(0, 19)),
     "uneven_spacing": _changed(_moved(5, (0, 0, 0.9))),
+    "two_spacings": _scan(n=30, slice_spacing=2.0, missing=range(1, 14, 2)),
+    "two_spacings_resampled": _scan(n=50, slice_spacing=1.0, missing=range(1, 24, 2)),
+    "two_spacings_without_a_common_step": _changed(_stretched(1.37)),
+    "two_spacings_of_two_and_three": _scan(
+        n=41,
+        slice_spacing=1.0,
+        missing=[p for p in range(41) if p % (2 if p < 20 else 3) != (0 if p < 20 else 2)],
+    ),
+    "two_spacings_wider_than_the_model_reads": _scan(
+        n=30, slice_spacing=2.0, missing=range(1, 14, 2)
+    ),
+    "a_lost_slice_is_no_spacing": _scan(missing=(9,)),
     "one_slice_shifted": _changed(_moved(5, (0, 4, 0))),
     "tilted_gantry": _scan(tilt=15.0),
     "tilted_gantry_kept": _scan(tilt=15.0),

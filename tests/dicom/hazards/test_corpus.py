@@ -12,14 +12,14 @@ from node.dicom.growing import GrowingVolume
 from node.dicom.volume import Volume, read_volume
 from node.rules.failures import Fault, Refusal
 from node.rules.nouns import Choose, InputRequirement
-from tests.dicom.hazards import frames, places
+from tests.dicom.hazards import cines, frames, places
 from tests.dicom.hazards.corpus import MAKERS
 from tests.dicom.hazards.encodings import ramp
 from tests.fakes.scanner import CENTRE_MM
 
 ROOT = Path(__file__).parents[3]
 VERDICTS = yaml.safe_load((Path(__file__).parent / "verdicts.yaml").read_text())
-ALL = ("MR", "CT", "PT", "CR", "DX", "MG", "US", "NM")
+ALL = ("MR", "CT", "PT", "CR", "DX", "MG", "US", "XA", "NM")
 TRUE_ML = 4 / 3 * np.pi * 24 * 18 * 14 / 1000
 NAMES = ("Phantom^Ellipsoid", "TEST-1", "OTHER-2", "20000101")
 GREEDY = (
@@ -101,6 +101,7 @@ def whole_phantoms():
     """Name the volumes that hold all of the phantom."""
     for name, verdict in VERDICTS.items():
         known = name in places.MAKERS or (name in frames.MAKERS and "scale" not in name)
+        known = known or name in cines.PLACED
         if known and "volume" in verdict and verdict["volume"]["shape"][0] >= 18:
             yield name
 
@@ -139,6 +140,24 @@ def test_the_picture_is_as_it_is_displayed(tmp_path):
     assert np.array_equal(shown["film_voi_table"] == 1, inside)
     # PS3.3 C.11.2.1.2: linear windows reach white half a value and one value of width earlier
     assert shown["film_exact_window"][inside].min() == 1.0
+
+
+@pytest.mark.parametrize("name", ["angiogram", "angiogram_rle", "ultrasound_cine"])
+def test_the_frames_of_a_cine_are_in_the_order_of_time(tmp_path, name):
+    volume = read_volume(MAKERS[name](tmp_path), requirement_of(name))
+    rising = volume.voxels.reshape(len(volume.voxels), -1).mean(axis=1)
+    assert (np.diff(rising) > 0).all()
+    assert volume.metadata.frame_time_ms == 40.0
+    assert [header.ReferencedFrameNumber for header in volume.sources] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_cine_without_a_window_is_shown_with_one_window_throughout(tmp_path):
+    volume = read_volume(
+        MAKERS["angiogram_without_window"](tmp_path), requirement_of("angiogram_without_window")
+    )
+    highest = volume.voxels.reshape(len(volume.voxels), -1).max(axis=1)
+    assert highest[-1] == 1.0
+    assert highest[0] == pytest.approx((800 - 40) / (850 - 40))
 
 
 READ_GREEDY = """

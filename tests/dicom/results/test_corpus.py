@@ -47,6 +47,8 @@ from tests.dicom.results.validators import (
     values_read_by_dcmqi,
 )
 
+RETIRED = "ultrasound_cine_of_the_retired_class"
+"""Of a class whose attributes dcentvfy does not know."""
 REPORTS = ("SR", "ENHANCED_SR", "NOT_RUN")
 
 
@@ -114,7 +116,7 @@ def test_dciodvfy_has_nothing_against_any_result_that_is_ours(case_of, tool, nam
     assert ("SEG" in said) == (name in PLACED)
 
 
-@pytest.mark.parametrize("name", together(INPUTS))
+@pytest.mark.parametrize("name", together([one for one in INPUTS if one != RETIRED]))
 def test_images_and_results_of_a_patient_agree(case_of, tool, tmp_path: Path, name):
     case = case_of(name)
     images = [inflated(path, tmp_path) for path in sorted(set(case.volume.paths))]

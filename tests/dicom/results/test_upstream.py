@@ -4,6 +4,8 @@ When one fails, take the work-around out of node/dicom/results (lineage.py, shel
 with it. The version is pinned, so this can only happen to who changes the pin.
 """
 
+import subprocess
+import sys
 from collections.abc import Callable
 
 import highdicom
@@ -15,6 +17,8 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
 from tests.fakes.scanner import Scanner
+
+ULTRASOUND_RETIRED = ("1.2.840.10008.5.1.4.1.1.6", "1.2.840.10008.5.1.4.1.1.3")
 
 
 @pytest.fixture
@@ -98,3 +102,9 @@ def test_highdicom_still_makes_another_organisation_uid_every_time(built):
         built(images()).DimensionOrganizationSequence[0].DimensionOrganizationUID for _ in "12"
     )
     assert one != other
+
+
+def test_the_library_does_not_know_retired_ultrasound():
+    known = "import highdicom.base as b; print(*b.get_sop_class_iod_map())"
+    said = subprocess.run([sys.executable, "-c", known], check=True, capture_output=True, text=True)
+    assert set(said.stdout.split()).isdisjoint(ULTRASOUND_RETIRED)

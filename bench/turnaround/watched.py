@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from node.stages.scope import CHECK
+
 EARLY = "while it arrived"
 """What `node.bundles.child` calls the time of a model before it was asked for the rest."""
 
@@ -28,6 +30,8 @@ def _nothing(_arguments: tuple[Any, ...], _outcome: object) -> Mapping[str, obje
 
 
 def _looked(arguments: tuple[Any, ...], outcome: Any) -> Mapping[str, object]:
+    if arguments[1].manifest.identity.name == CHECK:
+        return {"name": "modality check"}
     return _told(len(arguments[2].voxels), outcome)
 
 
@@ -68,7 +72,7 @@ DOORS: tuple[tuple[str, str, str, Tell], ...] = (
     ("node.dicom.results.key_objects", "write_key_objects", "key objects", _nothing),
     ("node.dicom.results.validation", "problems", "gate", _nothing),
     ("node.dicom.results.preview", "write_picture", "preview picture", _nothing),
-    ("node.stages.infer", "Infer._keep", "results kept", _nothing),
+    ("node.stages.infer", "keep", "results kept", _nothing),
     ("node.stages.deliver", "Deliver._send_due", "sending", _nothing),
     ("node.stages.deliver", "Deliver._note_surely", "answer noted", _nothing),
 )

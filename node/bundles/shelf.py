@@ -27,6 +27,7 @@ from node.bundles.manifest import (
     tree_hash,
 )
 from node.bundles.runner import Runner
+from node.bundles.standing import Standing, is_old, standing_of
 from node.bundles.ways import Way, Wish, Wishes, candidates
 from node.bundles.weights import SUFFIXES, UnfitWeightsError, engine_for, missing_for
 from node.clock import Clock, SystemClock
@@ -58,6 +59,7 @@ class Shelf:
         self._clock = clock or SystemClock()
         self._wishes = wishes or Wishes()
         self.compiled = Compiled(models_dir)
+        self._fit: dict[str, tuple[Standing, Bundle]] = {}
 
     def names(self) -> list[str]:
         """List the bundles that lie there, fit or not."""
@@ -67,11 +69,23 @@ class Shelf:
         return sorted(found)
 
     def get(self, name: str) -> Bundle | Refusal:
-        """Give a bundle that is fit to run, with what was compiled of it, or say why it is not."""
+        """Give a bundle that is fit to run, with what was compiled of it, or say why it is not.
+
+        A large one takes a second to examine; one whose files nobody has touched since is not
+        examined again. Its model's process does so in any case, before it loads anything.
+        """
+        places = (self._dir / name, self._dir / RECORD, self.compiled.folder / name)
+        standing = standing_of(places)
+        known = self._fit.get(name)
+        if known is not None and known[0] == standing:
+            return known[1]
         examined = self._examine_recorded(name)
         if examined.bundle is not None and not examined.problems:
             ways, notes = self._ways(examined.bundle)
-            return replace(examined.bundle, ways=ways, notes=notes)
+            fit = replace(examined.bundle, ways=ways, notes=notes)
+            if is_old(standing, self._clock.now()):
+                self._fit[name] = standing, fit
+            return fit
         return Refusal(
             f"model {name} is not fit to run: {'; '.join(examined.problems)}",
             Fault.MODEL,

@@ -145,11 +145,6 @@ def _wrong_kind(images: Sequence[Scan], requirement: InputRequirement) -> Refusa
         return _not_wanted_as_picture(kind, requirement)
     if kind not in PICTURES and kind not in SINGLE_FRAME and kind not in enhanced.SOP_CLASSES:
         return _no_image(kind)
-    if any("MOSAIC" in image.values("ImageType") for image in images):
-        return Refusal(
-            "the images are mosaics: many slices tiled into one",
-            advice="Have the scanner send the slices one by one",
-        )
     return None
 
 

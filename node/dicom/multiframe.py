@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from node.dicom import cines, enhanced, services
+from node.dicom import cines, enhanced, mosaic, services
 from node.dicom.elements import MalformedError
 from node.dicom.pixels import UndecodableError
 from node.dicom.reading import UNREADABLE
@@ -13,7 +13,8 @@ from node.rules.failures import Refusal
 
 def is_many(image: Scan) -> bool:
     """Say whether an object is to be taken apart."""
-    return image.text("SOPClassUID") in enhanced.SOP_CLASSES or cines.is_many(image)
+    kind = image.text("SOPClassUID")
+    return kind in enhanced.SOP_CLASSES or cines.is_many(image) or mosaic.is_mosaic(image)
 
 
 def apart(images: Iterable[Scan]) -> list[Scan] | Refusal:
@@ -32,7 +33,7 @@ def apart(images: Iterable[Scan]) -> list[Scan] | Refusal:
         if image.transfer_syntax == services.DEFLATED_LITTLE_ENDIAN:
             return _not_taken_apart(image, "its frames are deflated together")
         try:
-            found += (cines if cines.is_many(image) else enhanced).frames_of(image)
+            found += _parts_of(image)
         except (MalformedError, UndecodableError) as error:
             return _not_taken_apart(image, str(error))
         except UNREADABLE:
@@ -40,9 +41,16 @@ def apart(images: Iterable[Scan]) -> list[Scan] | Refusal:
     return _not_all_parts(whole) or found
 
 
+def _parts_of(image: Scan) -> list[Scan]:
+    if mosaic.is_mosaic(image):
+        return mosaic.tiles_of(image)
+    return cines.frames_of(image) if cines.is_many(image) else enhanced.frames_of(image)
+
+
 def _not_taken_apart(image: Scan, why: str) -> Refusal:
+    what = "a mosaic of slices" if mosaic.is_mosaic(image) else "many frames"
     return Refusal(
-        f"{services.name(image.text('SOPClassUID'))} with many frames cannot be read: {why}",
+        f"{services.name(image.text('SOPClassUID'))} with {what} cannot be read: {why}",
         advice="Have it sent again, uncompressed, or as single-frame images",
     )
 

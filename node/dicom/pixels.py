@@ -61,6 +61,8 @@ def stored(image: Scan, content: bytes | None = None, into: np.ndarray | None = 
         UndecodableError: they cannot be decoded, or are more than an image may have.
     """
     try:
+        if image.tile is not None:
+            return image.tile()
         return _stored(image, content, into)
     except UNREADABLE as error:
         raise UndecodableError("the pixels cannot be decoded") from error
@@ -74,6 +76,8 @@ def look(image: Scan) -> None:
     """
     rows, columns = shape_of(image)
     size = frame_bytes(image)
+    if image.tile is not None:
+        return  # the whole of it was looked at when it was taken apart
     if image.pixels is None:
         raise UndecodableError("the image has no pixels")
     start, length, _, parts = image.pixels

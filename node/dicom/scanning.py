@@ -9,7 +9,7 @@ Whoever needs a whole data set gets it made of the header's bytes when it is ask
 import os
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from io import BytesIO
 from math import isfinite
@@ -17,6 +17,7 @@ from pathlib import Path
 from struct import Struct, pack
 from typing import NamedTuple
 
+import numpy as np
 import pydicom
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataset import Dataset
@@ -88,12 +89,13 @@ class Scan:
 
     `path` is its file, `head` the bytes of it up to its pixels (of a deflated one: a short one
     made of them), `size` those of the file. `frame` is its number where it is one frame of many
-    (see `multiframe`), else 0.
+    (see `multiframe`), else 0. `tile` gives its stored values where it is part of a larger picture
+    (see `mosaic`).
     """
 
     __slots__ = (
         *("_dataset", "frame", "head", "little", "path", "pixels", "raw", "size"),
-        "transfer_syntax",
+        *("tile", "transfer_syntax"),
     )
 
     def __init__(
@@ -106,6 +108,7 @@ class Scan:
         self.size = size
         self.frame = 0
         self.pixels: Pixels | None = None
+        self.tile: Callable[[], np.ndarray] | None = None
         self.little = transfer_syntax != services.BIG_ENDIAN
         self._dataset: Dataset | None = None
 

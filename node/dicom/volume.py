@@ -43,7 +43,8 @@ class Volume:
     has the right scale, but no place in the patient. All but NM are as they are displayed, in
     float32 from 0 (black) to 1 (white). A cine is one, too, of a slice for each frame: the first
     axis is time. `filled` are slices that no image shows: they lie between
-    those of their neighbours, and their source is the neighbour before them.
+    those of their neighbours, and their source is the neighbour before them. `tiled` says that all
+    slices are in one picture, so that nothing can be drawn over them.
     """
 
     voxels: np.ndarray
@@ -55,6 +56,7 @@ class Volume:
     metadata: Metadata = field(default_factory=Metadata)
     filled: tuple[int, ...] = ()
     placed: bool = True
+    tiled: bool = False
 
     @property
     def voxel_ml(self) -> float:
@@ -322,6 +324,7 @@ def _filled(
         tuple(repairs),
         metadata_of(ordered[0].dataset()),
         filled=gaps,
+        tiled=ordered[0].tile is not None,
     )
 
 

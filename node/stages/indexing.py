@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import groupby
 from queue import Empty, SimpleQueue
+from threading import Event as Signal
 from threading import Lock
 
 from node import log
@@ -46,7 +47,7 @@ class Writer:
         self._facts: SimpleQueue[Fact] = SimpleQueue()
         self._batch: list[Fact] = []
         self._writing = Lock()
-        self._urgent = False
+        self._urgent = Signal()
 
     @property
     def full(self) -> bool:
@@ -55,8 +56,9 @@ class Writer:
 
     def put(self, fact: Fact, *, urgent: bool = False) -> None:
         """Hand in an image, or any other fact as a call on the ledger; some cannot wait."""
-        self._urgent |= urgent
         self._facts.put(fact)
+        if urgent:
+            self._urgent.set()
         self._own.ring()
 
     def step(self) -> float:
@@ -66,9 +68,9 @@ class Writer:
 
     def _write_all(self) -> float:
         touched = False
-        if not self._urgent and 0 < self._facts.qsize() < BATCH:
-            self._own.pause(GATHER_SECONDS)
-        self._urgent = False
+        if 0 < self._facts.qsize() < BATCH:
+            self._urgent.wait(GATHER_SECONDS)
+        self._urgent.clear()
         while self._fill():
             self._write_batch()
             touched = True

@@ -1,12 +1,15 @@
 """What may run and what may not: nobody changes a model behind the shelf's back."""
 
 import json
+import os
 import pickle
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from node.bundles import shelf as shelf_module
+from node.bundles import standing
 from node.bundles.manifest import Bundle
 from node.bundles.shelf import Shelf
 from node.rules.failures import Fault, Refusal
@@ -161,3 +164,58 @@ class TestAdding:
         assert isinstance(refusal, Refusal)
         assert "LICENSE is missing" in refusal.reason
         assert "model.bin" in refusal.reason
+
+
+class TestLookingAgain:
+    @pytest.fixture
+    def looked(self, shelf, monkeypatch):
+        """A shelf that was looked at, and how often it has read a bundle since."""
+        monkeypatch.setattr(standing, "SETTLED_SECONDS", -60.0)
+        assert isinstance(shelf.get("brain_mask"), Bundle)
+        real, read = shelf_module.tree_hash, []
+
+        def counted(folder):
+            read.append(folder)
+            return real(folder)
+
+        monkeypatch.setattr(shelf_module, "tree_hash", counted)
+        return shelf, read
+
+    def test_what_nobody_touched_is_not_read_again(self, looked):
+        shelf, read = looked
+        assert isinstance(shelf.get("brain_mask"), Bundle)
+        assert read == []
+
+    @pytest.mark.parametrize(
+        "touch",
+        [
+            lambda here: (here / "brain_mask/docs/README.md").touch(),
+            lambda here: (here / "brain_mask/docs/extra.txt").write_text("hello"),
+            lambda here: (here / "brain_mask/docs/link").symlink_to("/etc"),
+            lambda here: (here / "shelf.json").unlink(),
+            lambda here: (here / "brain_mask/LICENSE").unlink(),
+        ],
+        ids=["touched", "added", "linked", "record gone", "licence gone"],
+    )
+    def test_what_was_touched_is_read_again(self, looked, tmp_path, touch):
+        shelf, read = looked
+        touch(tmp_path / "bundles")
+        shelf.get("brain_mask")
+        assert len(read) == 1
+
+    def test_a_change_that_keeps_size_and_time_is_noticed(self, looked, tmp_path):
+        shelf, _ = looked
+        weights = tmp_path / "bundles/brain_mask/models/model.onnx"
+        before = weights.stat()
+        with weights.open("r+b") as file:
+            file.seek(1_000_000)
+            file.write(b"x")
+        os.utime(weights, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert weights.stat().st_size == before.st_size
+        assert isinstance(shelf.get("brain_mask"), Refusal)
+
+    def test_a_fresh_look_is_not_relied_upon(self, shelf, monkeypatch):
+        monkeypatch.setattr(standing, "SETTLED_SECONDS", 3600.0)
+        shelf.get("brain_mask")
+        monkeypatch.setattr(shelf_module, "tree_hash", lambda _: "0" * 64)
+        assert isinstance(shelf.get("brain_mask"), Refusal)

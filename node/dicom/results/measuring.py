@@ -196,7 +196,7 @@ def _diameters(
 
 
 def _axes(volume: Volume, labels: np.ndarray, segment: Segment, largest: int | None) -> Axes | None:
-    if not segment.axes or largest is None:
+    if not segment.axes or largest is None or volume.tiled:
         return None
     _, tall, wide = volume.spacing_mm
     return shapes.axes(labels[largest] == segment.label, largest, (tall, wide))

@@ -33,12 +33,12 @@ def write_presentation_state(run: ModelRun) -> Made | None:
 
     A layer for each segment that is a finding or has axes, in its colour: the outline on the slice
     where it is largest, its axes, its name and volume. None when there is no such segment, and over
-    images in colour.
+    images in colour, or that are tiles of one picture.
 
     Raises:
         OSError: a source image cannot be read, or the file not be written.
     """
-    drawn = drawn_segments(run)
+    drawn = [] if run.volume.tiled else drawn_segments(run)
     if not drawn or number_of(run.volume.sources[0], "SamplesPerPixel") not in (1, None):
         return None
     made = _state(run)

@@ -30,14 +30,17 @@ def write_rtstruct(run: ModelRun) -> Made | None:
     patient millimetres, one CLOSED_PLANAR contour for each part on each slice. Holes are cut open
     by the keyhole technique (C.8.8.6.3): a channel of no width leads to them. A slice that no
     image shows has contours without one. None when nothing was found, when the images have no
-    place in the patient, or when it would have more than MOST_POINTS points.
+    place in the patient or are tiles of one picture, or when it would have more than MOST_POINTS
+    points.
 
     It is written in Implicit VR Little Endian: in an explicit one, a long contour does not fit.
 
     Raises:
         OSError: a source image cannot be read, or the file not be written.
     """
-    if run.findings.labels is None or not run.present or not run.volume.placed:
+    if run.findings.labels is None or not run.present:
+        return None
+    if not run.volume.placed or run.volume.tiled:
         return None
     contours = _contours(run)
     if contours is None:

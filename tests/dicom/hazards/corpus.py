@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.dicom.hazards import cines, encodings, files, frames, pictures, places, series
+from tests.dicom.hazards import cines, encodings, files, frames, mosaics, pictures, places, series
 
 Maker = Callable[[Path], list[Path]]
 MAKERS: dict[str, Maker] = {
@@ -21,6 +21,7 @@ MAKERS: dict[str, Maker] = {
     **pictures.MAKERS,
     **frames.MAKERS,
     **cines.MAKERS,
+    **mosaics.MAKERS,
 }
 
 

@@ -30,7 +30,7 @@ SEEDS = (
     *("modality_table", "film_voi_table", "ultrasound_rgb", "ultrasound_ybr_jpeg"),
     *("ultrasound_palette", "film_negative", "sequences_of_undefined_length"),
     *("angiogram", "angiogram_rle", "ultrasound_cine", "nuclear_dynamic"),
-    *("nuclear_reconstruction", "nuclear_reconstruction_gated_first"),
+    *("nuclear_reconstruction", "nuclear_reconstruction_gated_first", "mosaic", "mosaic_jpeg_2000"),
 )
 LIMIT_BYTES = 3 << 30
 LONGEST_SECONDS = 10.0

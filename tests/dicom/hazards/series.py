@@ -143,7 +143,6 @@ MAKERS: dict[str, Maker] = {
     "wrong_body_part": _scan(),
     "absent_body_part_allowed": _scan(attributes={"BodyPartExamined": ""}),
     "spacing_out_of_range": _scan(),
-    "mosaic": _scan(attributes={"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}),
     "many_frames": _scan(attributes={"NumberOfFrames": 2}),
     "enhanced": _scan(attributes={"SOPClassUID": "1.2.840.10008.5.1.4.1.1.4.1"}),
     "secondary_capture": _scan(attributes={"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}),

@@ -12,7 +12,7 @@ from node.dicom.growing import GrowingVolume
 from node.dicom.volume import Volume, read_volume
 from node.rules.failures import Fault, Refusal
 from node.rules.nouns import Choose, InputRequirement
-from tests.dicom.hazards import cines, frames, places
+from tests.dicom.hazards import cines, frames, mosaics, places
 from tests.dicom.hazards.corpus import MAKERS
 from tests.dicom.hazards.encodings import ramp
 from tests.fakes.scanner import CENTRE_MM
@@ -101,7 +101,7 @@ def whole_phantoms():
     """Name the volumes that hold all of the phantom."""
     for name, verdict in VERDICTS.items():
         known = name in places.MAKERS or (name in frames.MAKERS and "scale" not in name)
-        known = known or name in cines.PLACED
+        known = known or name in cines.PLACED or name in mosaics.PLACED
         if known and "volume" in verdict and verdict["volume"]["shape"][0] >= 18:
             yield name
 

@@ -108,9 +108,10 @@ def _source_problems(
 ) -> Iterator[str]:
     """Look whether the SEG speaks of its source images alone, and each frame lies on its own."""
     filled = set(run.volume.filled)
-    images = {
-        key_of(one): one for plane, one in enumerate(run.volume.sources) if plane not in filled
-    }
+    images: dict[Key, list[Dataset]] = {}
+    for plane, one in enumerate(run.volume.sources):
+        if plane not in filled:  # of a mosaic, all planes are one instance
+            images.setdefault(key_of(one), []).append(one)
     known = {uid for uid, _ in images}
     referenced = {one.source[0] for one in frames if one.source} | set(_referenced(seg))
     if wrong := _without_source(frames, run):
@@ -137,16 +138,21 @@ def _without_source(frames: Sequence[_Frame], run: ModelRun) -> int:
     return int(np.count_nonzero(apart > CENTROID_TOLERANCE_MM))
 
 
-def _misplaced(frames: Sequence[_Frame], images: Mapping[Key, Dataset]) -> int:
-    """Count frames that lie elsewhere than the image they name."""
+def _misplaced(frames: Sequence[_Frame], images: Mapping[Key, Sequence[Dataset]]) -> int:
+    """Count frames that lie elsewhere than the image they name, or all of the slices in it."""
     there = {
-        key: [float(value) for value in one.ImagePositionPatient] for key, one in images.items()
+        key: np.array([[float(value) for value in one.ImagePositionPatient] for one in several])
+        for key, several in images.items()
     }
-    named = [(one.position, there[one.source]) for one in frames if one.source in there]
-    if not named:
-        return 0
-    apart = np.array([lies for lies, _ in named]) - [should for _, should in named]
-    return int(np.count_nonzero(np.abs(apart).max(axis=1) > CENTROID_TOLERANCE_MM))
+    by_image: dict[Key, list[tuple[float, float, float]]] = {}
+    for one in frames:
+        if one.source in there:
+            by_image.setdefault(one.source, []).append(one.position)
+    apart = 0
+    for key, positions in by_image.items():
+        away = np.abs(there[key][None] - np.array(positions)[:, None]).max(axis=2).min(axis=1)
+        apart += int(np.count_nonzero(away > CENTROID_TOLERANCE_MM))
+    return apart
 
 
 # ---- what the file says of each frame ----------------------------------------------------------

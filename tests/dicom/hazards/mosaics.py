@@ -18,12 +18,16 @@ Change = Callable[[Dataset], None]
 N = 20
 
 
+_KINDS = {"AcquisitionMatrixText": b"SH\0\0", "SliceNormalVector": b"FD\0\0"}
+
+
 def private_header(**values: list[str]) -> bytes:
     """Write a CSA header of the second kind: named values, each of some pieces of text."""
     body = b"SV10" + bytes([4, 3, 2, 1]) + struct.pack("<2I", len(values), 77)
     for name, pieces in values.items():
         body += name.encode().ljust(64, b"\0")
-        body += struct.pack("<i4s3i", len(pieces), b"FD\0\0", 4, 6, 77)
+        kind = _KINDS.get(name, b"IS\0\0")
+        body += struct.pack("<i4s3i", len(pieces), kind, 4, 6, 77)
         for number in range(6):
             text = pieces[number].encode() + b"\0" if number < len(pieces) else b""
             body += struct.pack("<4i", len(text), len(text), 77, len(text))
@@ -58,6 +62,7 @@ def mosaic(n: int = N, *, downwards: bool = False, first: int = 1, **knobs: obje
     block = made.private_block(int("29", 16), "SIEMENS CSA HEADER", create=True)
     header = private_header(
         NumberOfImagesInMosaic=[str(n)],
+        AcquisitionMatrixText=["48*56"],
         ProtocolSliceNumber=[str(first)],
         SliceNormalVector=[f"{value:.8f}" for value in normal],
     )

@@ -20,6 +20,8 @@ from bench.turnaround.records import MODEL, Run, Step
 from node.clock import SystemClock
 from node.ledger.opening import open_ledger
 
+EMERGENCY = "STAT"
+"""The description of series that a route marks STAT."""
 RADNODE, BATCH = "radnode", "radnode, not preparing"
 VARIANTS: dict[str, Mapping[str, Mapping[str, object]]] = {
     RADNODE: {},
@@ -150,7 +152,14 @@ class Radnode(Contender):
         }
         settings["models"]["dir"] = str(self.house.shelf)
         settings["routes"] = [
-            {"name": "ct", "when": {"Modality": "CT"}, "model": NAME, "send_to": ["pacs"]}
+            {
+                "name": name,
+                "when": {"Modality": "CT", "SeriesDescription": description},
+                "model": NAME,
+                "send_to": ["pacs"],
+                "stat": description == EMERGENCY,
+            }
+            for name, description in (("emergency", EMERGENCY), ("ct", "*"))
         ]
         for peer in settings["peers"]:
             if peer["name"] == "pacs":

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from bench.orthanc import free_port
 from bench.receive.running import machine
-from bench.turnaround import model, scenarios, table
-from bench.turnaround.contenders import VARIANTS, Contender, House, Radnode
+from bench.turnaround import emergency, model, scenarios, table
+from bench.turnaround.contenders import RADNODE, VARIANTS, Contender, House, Radnode
 from bench.turnaround.destination import Destination
 from bench.turnaround.launching import running
 from bench.turnaround.peers import (
@@ -73,6 +73,9 @@ def measure(rounds: int, folder: Path, *, quick: bool) -> dict[str, object]:
         table.show(CONDITIONS_SHOWN, records)
         counted = list(scenarios.run(body, destination, contenders, quick=quick))
         table.show_scenarios(counted)
+        ours = next(one for one in contenders if one.name == RADNODE)
+        urgent = list(emergency.run(body, destination, ours, 1 if quick else rounds))
+        emergency.show(urgent)
     judged = [] if quick else list(table.judged(records, counted))
     table.show_judged(judged)
     return {
@@ -82,6 +85,7 @@ def measure(rounds: int, folder: Path, *, quick: bool) -> dict[str, object]:
         "expectations": [asdict(one) for one in judged],
         "records": [{**asdict(one), "overhead": one.overhead} for one in records],
         "scenarios": [asdict(one) for one in counted],
+        "emergency": [asdict(one) for one in urgent],
     }
 
 

@@ -43,9 +43,12 @@ class Body:
 class Series:
     """One study with one series, never sent before."""
 
-    def __init__(self, body: Body, announced: int | None = None) -> None:
+    def __init__(
+        self, body: Body, announced: int | None = None, description: str = "AX 1.0"
+    ) -> None:
         """Name it; `announced` goes into Images in Acquisition (0020,1002)."""
         self._body = body
+        self._description = description
         self._announced = announced
         self._root = f"2.25.1{secrets.randbelow(10**28):028d}"
         self.study = f"{self._root}1"
@@ -76,7 +79,8 @@ class Series:
         ds.StudyTime = ds.SeriesTime = ds.AcquisitionTime = ds.ContentTime = "120000"
         ds.ReferringPhysicianName, ds.StudyDescription = "", "THORAX"
         ds.Modality, ds.Manufacturer, ds.ManufacturerModelName = "CT", "Bench", "Bench"
-        ds.SeriesDescription, ds.BodyPartExamined, ds.PatientPosition = "AX 1.0", "CHEST", "HFS"
+        ds.SeriesDescription, ds.BodyPartExamined = self._description, "CHEST"
+        ds.PatientPosition = "HFS"
         ds.ImageType, ds.AcquisitionNumber = ["ORIGINAL", "PRIMARY", "AXIAL"], 1
         ds.SeriesNumber, ds.InstanceNumber = 2, number + 1
         if self._announced is not None:

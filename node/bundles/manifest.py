@@ -128,6 +128,7 @@ PLAIN = r"^[ -\[\]-~]*$"
 
 _Short = Annotated[str, Field(min_length=1, max_length=16, pattern=PLAIN)]
 _Text = Annotated[str, Field(min_length=1, max_length=64, pattern=PLAIN)]
+_Length = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Shade = Annotated[int, Field(ge=0, le=255)]
 
 
@@ -156,12 +157,12 @@ class _Segment(_Strict):
     measurements: list[_Measurement] = ["volume"]
     axes: bool = False
     finding: bool | None = None
+    expected_ml: tuple[_Length, _Length] | None = None
 
     def noun(self) -> Segment:
         side = self.laterality.noun() if self.laterality else None
-        is_finding = self.finding
-        if is_finding is None:
-            is_finding = self.category.value in _FINDINGS
+        is_usual = self.category.value in _FINDINGS
+        is_finding = is_usual if self.finding is None else self.finding
         return Segment(
             self.label,
             self.name,
@@ -172,6 +173,7 @@ class _Segment(_Strict):
             measurements=tuple(dict.fromkeys(("volume", *self.measurements))),
             axes=self.axes,
             is_finding=is_finding,
+            expected_ml=self.expected_ml,
         )
 
 
@@ -183,9 +185,6 @@ class _Class(_Strict):
 
     def noun(self) -> Classification:
         return Classification(self.index, self.name, self.finding.noun(), self.threshold)
-
-
-_Length = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class _Accept(_Strict):
@@ -379,12 +378,14 @@ def _contradictions(block: _Dicom) -> list[str]:
 
 def _bad_ranges(block: _Dicom) -> list[str]:
     found = []
-    smallest, largest = block.spacing_mm
-    if not 0 < smallest <= largest:
+    if not 0 < block.spacing_mm[0] <= block.spacing_mm[1]:
         found.append(f"{METADATA}: dicom.spacing_mm must be [smallest, largest] above 0")
     for axis, (shortest, longest) in block.accept.extent_mm.items():
         if shortest > longest:
             found.append(f"{METADATA}: dicom.accept.extent_mm.{axis} must be [least, most]")
+    for one in block.segments:
+        if list(one.expected_ml or ()) != sorted(one.expected_ml or ()):
+            found += [f"{METADATA}: expected_ml of {one.name} must be [least, most]"]
     return found
 
 

@@ -23,7 +23,7 @@ from node.dicom.elements import MalformedError
 from node.dicom.items import Part
 from node.dicom.scanning import Scan
 
-_GROUP, _CREATORS, _IMAGE_INFO = 0x0029, range(0x10, 0x100), 0x10
+_GROUP, _CREATORS, _IMAGE_INFO = 41, range(16, 256), 16
 _CREATOR = b"SIEMENS CSA HEADER"
 _SECOND_KIND = b"SV10"
 _CHECK = 77

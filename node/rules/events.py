@@ -33,6 +33,7 @@ class Event(StrEnum):
     JOB_FAILED = "job_failed"
     JOB_FINISHED = "job_finished"
     RESULTS_WITHHELD = "results_withheld"
+    RESULTS_SUPERSEDED = "results_superseded"
 
     DELIVERY_QUEUED = "delivery_queued"
     DELIVERY_STARTED = "delivery_started"

@@ -313,7 +313,8 @@ class Segment:
 
     `measurements` are volume, mean, sd, minimum, maximum, median, diameter. With `axes`, long and
     short axis are drawn on its largest slice. `is_finding` says that its presence is worth a look
-    (a lesion, not an organ).
+    (a lesion, not an organ). `expected_ml` are the least and most millilitres that are plausible
+    where the images show what they should; None where nothing can be expected.
     """
 
     label: int
@@ -325,6 +326,7 @@ class Segment:
     measurements: tuple[str, ...] = ("volume",)
     axes: bool = False
     is_finding: bool = False
+    expected_ml: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 The bundle says what it reads, a route may be stricter, never laxer. What is judged: the plane in
 which slices were taken, how far the volume reaches along each axis of the patient (a truncated
 field of view), and whether the grey values look like those of the modality that the header names.
-Which part of the body the pixels show is not judged: only what the header says of it.
+Which part of the body the pixels show is judged by what the model finds of it: a brain of 20 mL is
+none. Beyond that, only what the header says of it is looked at.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from node.rules.nouns import InputRequirement
+from node.rules.nouns import InputRequirement, Segment
 from node.rules.wishes import RouteInputs
 
 CHECKED = ("CT", "MR")
@@ -60,6 +61,29 @@ def out_of_scope(bundle: InputRequirement, extent: Extent) -> list[str]:
 
 
 _ENDS = {"LR": "left to right", "AP": "front to back", "HF": "head to feet"}
+
+
+def implausible(segments: Sequence[Segment], volumes_ml: Mapping[str, float]) -> list[str]:
+    """Say in words of which segments more or less was found than there is in anybody.
+
+    Where the images show another part of the body than their header says, this is how it shows.
+
+    Args:
+        segments: of the model.
+        volumes_ml: what was found, by the segments' names, in millilitres.
+    """
+    found = []
+    for segment in segments:
+        if segment.expected_ml is None:
+            continue
+        low, high = segment.expected_ml
+        there = volumes_ml[segment.name]
+        if not low <= there <= high:
+            found.append(
+                f"{there:.0f} mL of {segment.name} were found, "
+                f"and {low:g} to {high:g} mL are plausible"
+            )
+    return found
 
 
 def contradiction(modality: str, share_for_mr: float) -> str:

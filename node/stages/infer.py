@@ -188,15 +188,10 @@ class Infer:
         if refusal := self._study_refused(job):
             return refusal
         started = self._clock.monotonic()
-        looked = self._look(job, bundle)
-        if isinstance(looked, Refusal):
-            return looked
-        volume, findings, before = looked
-        named = _with_bundle(job, bundle, findings.facts.get("artefact", ""))
-        folder = self._spool.work(job.job_id)
-        run = results.begin(
-            volume, findings, bundle.manifest, named, folder, self._predecessors(job)
-        )
+        ran = self._run(job, bundle)
+        if isinstance(ran, Refusal):
+            return ran
+        run, before = ran
         first = results.make_first(run, self._wanted(job))
         if isinstance(first, results.Withheld):
             aside = [replace(keep(self._spool, one), withheld=True) for one in first.objects]
@@ -227,6 +222,20 @@ class Infer:
         )
         self._deliver.ring()
         return None
+
+    def _run(self, job: Job, bundle: Bundle) -> tuple[ModelRun, Mapping[str, object]] | Refusal:
+        """Give the run, with what was found measured, and how much was done before settling."""
+        looked = self._look(job, bundle)
+        if isinstance(looked, Refusal):
+            return looked
+        volume, findings, before = looked
+        named = _with_bundle(job, bundle, findings.facts.get("artefact", ""))
+        folder = self._spool.work(job.job_id)
+        begun = results.begin(
+            volume, findings, bundle.manifest, named, folder, self._predecessors(job)
+        )
+        run = self._scope.judge_findings(begun, job.route)
+        return run if isinstance(run, Refusal) else (run, before)
 
     def _rest(
         self, run: ModelRun, job: Job, first: Sequence[Made]

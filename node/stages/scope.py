@@ -10,6 +10,7 @@ from node.bundles.runner import Runner
 from node.bundles.shelf import Bundle, Shelf
 from node.dicom.extent import extent_of
 from node.dicom.reading import text_of
+from node.dicom.results import ModelRun
 from node.dicom.volume import Volume
 from node.rules import scoping
 from node.rules.failures import Fault, Refusal
@@ -88,6 +89,21 @@ class Scope:
             return _refused([found])
         marks = [f"out of scope: {one}" for one in (*wrong, found) if one]
         return replace(volume, repairs=(*volume.repairs, *marks)) if marks else volume
+
+    def judge_findings(self, run: ModelRun, route: str) -> ModelRun | Refusal:
+        """Refuse what a model found if nobody has so much or so little of it, or mark it."""
+        volumes = {
+            one.name: run.measured[one.label].volume_ml
+            for one in run.model.segments
+            if one.label in run.measured
+        }
+        wrong = scoping.implausible([s for s in run.model.segments if s.name in volumes], volumes)
+        if not wrong:
+            return run
+        if self._inputs(route).scope == "refuse":
+            return _refused(wrong)
+        marks = tuple(f"out of scope: {one}" for one in wrong)
+        return replace(run, volume=replace(run.volume, repairs=(*run.volume.repairs, *marks)))
 
     def _inputs(self, route: str) -> RouteInputs:
         known = self._routes.get(route)

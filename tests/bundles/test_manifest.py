@@ -44,6 +44,8 @@ def test_what_it_accepts_is_understood(make_bundle):
         "tilted": True,
         "missing_slices": 2,
         "planes": ["axial", "coronal"],
+        "cine": True,
+        "variable_spacing": True,
         "extent_mm": {"HF": [120, 400]},
     }
     path.write_text(json.dumps(content))
@@ -53,6 +55,7 @@ def test_what_it_accepts_is_understood(make_bundle):
     assert wanted.choose is Choose.LAST
     assert (wanted.tilted, wanted.missing_slices) == (True, 2)
     assert wanted.planes == ("axial", "coronal")
+    assert (wanted.cine, wanted.variable_spacing) == (True, True)
     assert wanted.extent_mm == {"HF": (120.0, 400.0)}
 
 
@@ -72,6 +75,8 @@ def test_what_it_accepts_is_understood(make_bundle):
         (lambda m: m["dicom"]["accept"].update(choose="best"), ["dicom.accept.choose"]),
         (lambda m: m["dicom"]["accept"].update(missing_slices=-1), ["accept.missing_slices"]),
         (lambda m: m["dicom"]["accept"].update(planes=["slanted"]), ["dicom.accept.planes"]),
+        (lambda m: m["dicom"]["segments"][0].update(expected_ml=[9, 3]), ["expected_ml of"]),
+        (lambda m: m["dicom"]["segments"][0].update(expected_ml=[9]), ["expected_ml"]),
         (lambda m: m["dicom"]["accept"].update(extent_mm={"UP": [1, 2]}), ["accept.extent_mm"]),
         (lambda m: m["dicom"]["accept"].update(extent_mm={"HF": [9, 2]}), ["extent_mm.HF must"]),
         (lambda m: m["dicom"].update(segmnets=[]), ["dicom.segmnets is not a key that is known"]),

@@ -149,6 +149,24 @@ def test_a_new_edition_knows_what_the_model_made_of_the_one_before(home):
     assert home.ledger.previous_results(series, 2, "lung") == []
 
 
+def test_results_of_an_earlier_edition_are_superseded_when_there_are_new_ones(home):
+    home.ledger.instances_received([an_instance(home, 1)])
+    first = settle(home)
+    home.ledger.claim_job("w", 30)
+    home.ledger.job_finished(first.job_id, "w", results_of(first), ["pacs"], {})
+    home.ledger.instances_received([an_instance(home, 2)])
+    second = settle(home)
+    home.ledger.claim_job("w", 30)
+    assert "results_superseded" not in events_of(home, first.job_id)
+    made = [replace(one, sop_instance_uid=f"{one.sop_instance_uid}.2") for one in results_of(first)]
+    home.ledger.job_finished(second.job_id, "w", made, ["pacs"], {})
+    (told,) = [r for r in home.ledger.timeline(first.job_id) if r["event"] == "results_superseded"]
+    assert told["detail"]["by"] == second.job_id
+    assert {one["sop"] for one in told["detail"]["results"]} == {
+        one.sop_instance_uid for one in results_of(first) if one.kind != "PREVIEW"
+    }
+
+
 def test_nobody_ends_or_retries_what_is_not_running(home):
     job = a_finished_job(home)
     now = home.clock.now()

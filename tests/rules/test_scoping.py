@@ -2,8 +2,8 @@
 
 import pytest
 
-from node.rules.nouns import InputRequirement
-from node.rules.scoping import Extent, contradiction, out_of_scope, requirement
+from node.rules.nouns import Code, InputRequirement, Segment
+from node.rules.scoping import Extent, contradiction, implausible, out_of_scope, requirement
 from node.rules.wishes import RouteInputs
 
 HEAD = Extent("axial", {"LR": 220.0, "AP": 240.0, "HF": 160.0})
@@ -59,3 +59,29 @@ def test_grey_values_contradict_a_header_only_when_nearly_all_votes_do(
     modality, share, contradicts
 ):
     assert bool(contradiction(modality, share)) == contradicts
+
+
+CODE = Code("1", "SCT", "Thing")
+BRAIN = Segment(1, "Brain", CODE, CODE, (1, 2, 3), expected_ml=(300.0, 2500.0))
+ANY = Segment(2, "Lesion", CODE, CODE, (1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("ml", "said"),
+    [
+        (1400.0, []),
+        (300.0, []),
+        (2500.0, []),
+        (0.0, ["0 mL of Brain were found, and 300 to 2500 mL are plausible"]),
+        (4100.4, ["4100 mL of Brain were found, and 300 to 2500 mL are plausible"]),
+    ],
+)
+def test_more_or_less_than_anybody_has_is_not_believed(ml, said):
+    assert implausible([BRAIN, ANY], {"Brain": ml, "Lesion": 0.0}) == said
+
+
+def test_a_route_is_never_laxer_about_sections_that_are_spaced_differently():
+    bundle = InputRequirement(("CT",), variable_spacing=True)
+    assert requirement(bundle, RouteInputs()).variable_spacing
+    assert not requirement(bundle, RouteInputs(variable_spacing=False)).variable_spacing
+    assert not requirement(InputRequirement(("CT",)), RouteInputs()).variable_spacing

@@ -9,9 +9,11 @@ import pytest
 from node.bundles.runner import Runner
 from node.bundles.shelf import Shelf
 from node.dicom.extent import extent_of
+from node.dicom.findings import Findings
+from node.dicom.results import ModelRun
 from node.dicom.volume import Volume, read_volume
 from node.rules.failures import Fault, Refusal
-from node.rules.nouns import InputRequirement, Route
+from node.rules.nouns import Code, InputRequirement, Route, Segment
 from node.rules.wishes import RouteInputs
 from node.stages.scope import GRID, Scope
 from tests.bundles.making import MODELS
@@ -133,3 +135,23 @@ def test_the_check_is_made_ready_only_where_a_route_asks_for_it(tmp_path, host):
     empty = Shelf(tmp_path / "shelf")
     assert "modality_check" in warm(empty).reason
     assert warm(empty, modality="off") is None
+
+
+@pytest.mark.parametrize(("ml", "believed"), [(1200.0, True), (4.0, False)])
+def test_what_nobody_has_so_little_of_is_refused_or_marked(host, tmp_path, ml, believed):
+    volume = head(tmp_path / "in")
+    code = Code("1", "SCT", "Thing")
+    brain = Segment(1, "Brain", code, code, (1, 2, 3), expected_ml=(300.0, 2500.0))
+    model = SimpleNamespace(segments=(brain,), classes=(), identity=None)
+    measured = {1: SimpleNamespace(volume_ml=ml)}
+    run = ModelRun(volume, Findings(), model, None, tmp_path, measured)
+    for wish in ("refuse", "mark"):
+        route = Route("r", {}, "m", (), inputs=RouteInputs(scope=wish))
+        outcome = Scope(*host, {"r": route}, lambda _: 60.0).judge_findings(run, "r")
+        if believed:
+            assert outcome is run
+        elif wish == "refuse":
+            assert isinstance(outcome, Refusal)
+            assert "4 mL of Brain were found" in outcome.reason
+        else:
+            assert "4 mL of Brain were found" in outcome.volume.repairs[-1]

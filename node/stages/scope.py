@@ -73,6 +73,13 @@ class Scope:
             route: the name of the route that sends it there.
             work: a folder for arrays on their way.
         """
+        if bundle.manifest.segments and not volume.placed:
+            return Refusal(
+                "the images are pictures without a place in the patient, and masks on such are "
+                "not written",
+                Fault.INPUT,
+                "Route them to a model that classifies",
+            )
         inputs = self._inputs(route)
         wrong = []
         extent = extent_of(volume)

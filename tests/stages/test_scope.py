@@ -33,7 +33,9 @@ def host():
 def judge(host, volume, folder, requirement=ANY, **inputs):
     shelf, runner = host
     route = Route("r", {}, "m", (), inputs=RouteInputs(**inputs))
-    bundle = SimpleNamespace(path=None, manifest=SimpleNamespace(requirement=requirement))
+    bundle = SimpleNamespace(
+        path=None, manifest=SimpleNamespace(requirement=requirement, segments=())
+    )
     scope = Scope(shelf, runner, {"r": route}, lambda _: 60.0)
     return scope.judge(volume, bundle, "r", folder)
 
@@ -155,3 +157,13 @@ def test_what_nobody_has_so_little_of_is_refused_or_marked(host, tmp_path, ml, b
             assert "4 mL of Brain were found" in outcome.reason
         else:
             assert "4 mL of Brain were found" in outcome.volume.repairs[-1]
+
+
+def test_a_mask_of_a_picture_is_refused_before_anybody_looks(host, tmp_path):
+    volume = replace(head(tmp_path / "in"), placed=False)
+    shelf, runner = host
+    scope = Scope(shelf, runner, {}, lambda _: 60.0)
+    refused = scope.judge(volume, shelf.get("brain_mask"), "r", tmp_path)
+    assert isinstance(refused, Refusal)
+    assert "without a place in the patient" in refused.reason
+    assert scope.judge(volume, shelf.get("modality_check"), "r", tmp_path) is volume

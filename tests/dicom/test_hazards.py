@@ -202,7 +202,7 @@ def test_sloppy_values_that_nobody_needs_do_no_harm(tmp_path: Path, requirement)
         ({"NumberOfFrames": 2}, "many frames"),
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.4.1"}, "Enhanced MR Image Storage"),
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, "Secondary Capture Image Storage"),
-        ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}, "mosaics"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}, "a mosaic of slices"),
     ],
     ids=str,
 )

@@ -219,6 +219,19 @@ def test_labels_that_were_not_announced_are_refused(make_bundle, block, runner, 
     assert "labels that its metadata does not have: [2]" in refusal.reason
 
 
+def test_a_label_map_is_written_as_it_is_however_it_lies_in_memory(tmp_path):
+    from node.bundles.child import _write
+
+    labels = np.random.default_rng(1).integers(0, 300, (7, 11, 13), np.uint16)
+    views = (labels, labels[::-1, ::-1, ::-1], labels.transpose(2, 0, 1), labels[:1])
+    for at, view in enumerate(views):
+        path = tmp_path / f"{at}.npy"
+        _write(path, view)
+        read = np.load(path, mmap_mode="r", allow_pickle=False)
+        assert (read.dtype, read.shape) == (np.uint16, view.shape)
+        np.testing.assert_array_equal(read, view)
+
+
 def test_scores_that_are_no_numbers_are_refused_and_not_taken_for_nothing_found(
     make_bundle, block, runner, tmp_path
 ):

@@ -1,6 +1,7 @@
 """Who is compared: each takes a series by C-STORE and has the model's result stored at Orthanc."""
 
 import os
+import re
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -97,8 +98,17 @@ class Contender(ABC):
         """Let go of a series' bytes."""
 
 
+def as_shipped() -> list[list[str]]:
+    """Give the legs of each process that the systemd units start, the listener's first."""
+    wanted = []
+    for unit in sorted(Path("systemd").glob("*.service"), reverse=True):
+        (start,) = re.findall(r"^ExecStart=\S+ run (.*) --config", unit.read_text(), re.MULTILINE)
+        wanted.append(start.split())
+    return wanted
+
+
 class Radnode(Contender):
-    """radnode as it is shipped, but for its ports, its folders, its route and a variant."""
+    """radnode as it is shipped, a process a unit; ports, folders, route and variant are ours."""
 
     called = "RADNODE"
 
@@ -109,8 +119,10 @@ class Radnode(Contender):
         config = self.folder / "config.yaml"
         config.write_text(yaml.safe_dump(self._settings(), sort_keys=False))
         command = [sys.executable, "-m", "bench.turnaround.watched", str(self._marks), "run"]
-        log = self.folder / "node.log"
-        self.stack.enter_context(running([*command, "--config", str(config)], log, "radnode ready"))
+        for number, legs in enumerate(as_shipped()):
+            log = self.folder / f"node-{number}.log"
+            started = [*command, *legs, "--config", str(config)]
+            self.stack.enter_context(running(started, log, "radnode ready"))
         self._ledger = open_ledger(None, self.folder / "node", SystemClock())
         self.stack.callback(self._ledger.close)
 

@@ -70,9 +70,11 @@ DOORS: tuple[tuple[str, str, str, Tell], ...] = (
         _nothing,
     ),
     ("node.dicom.results.key_objects", "write_key_objects", "key objects", _nothing),
-    ("node.dicom.results.validation", "problems", "gate", _nothing),
+    ("node.dicom.results.validation", "mask_problems", "gate", _nothing),
+    ("node.dicom.results.validation", "report_problems", "gate", _nothing),
+    ("node.dicom.results.validation", "rest_problems", "gate", _nothing),
     ("node.dicom.results.preview", "write_picture", "preview picture", _nothing),
-    ("node.stages.infer", "keep", "results kept", _nothing),
+    ("node.stages.handover", "keep", "results kept", _nothing),
     ("node.stages.deliver", "Deliver._send_due", "sending", _nothing),
     ("node.stages.deliver", "Deliver._note_surely", "answer noted", _nothing),
 )

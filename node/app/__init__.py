@@ -8,13 +8,14 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from node import __version__, log
+from node.app.belfry import Belfry, bells_of
 from node.app.furnishing import furnish
-from node.app.house import LEGS, House, open_house, peers_of, routes_of, security_of
+from node.app.house import LEGS, WITH_INFER, House, open_house, peers_of, routes_of, security_of
 from node.app.system import is_gone, notify, worker_name
 from node.clock import SystemClock
 from node.config import Config
 from node.rules.events import Event
-from node.stages.turning import Leg, Rooms, turn
+from node.stages.turning import Bell, Leg, Rooms, turn
 
 if TYPE_CHECKING:
     from node.app.listening import Front
@@ -66,7 +67,7 @@ def _run_house(
         ledger, spool = open_house(config, clock)
         stack.callback(ledger.close)
         rooms = Rooms(ledger, spool, clock, worker_name())
-        house = House(config, clock, rooms, security_of(config))
+        house = House(config, clock, rooms, _hang_bells(config, legs, stack), security_of(config))
         signal.signal(signal.SIGHUP, lambda *_: _reload(house, front))
         if announce is not None:
             ledger.leases_ended(worker for worker in ledger.holders() if is_gone(worker))
@@ -88,6 +89,16 @@ def _run_house(
         _watch(house, front, stop)
         notify("STOPPING=1")
     return 1 if house.failed else 0
+
+
+def _hang_bells(config: Config, legs: Sequence[str], stack: ExitStack) -> dict[str, Bell]:
+    """Give the bells of all legs; other processes can ring those of this process's."""
+    belfry = Belfry(config.node.data_dir / "bells")
+    served = frozenset((*legs, WITH_INFER) if "infer" in legs else legs)
+    bells = bells_of(belfry, frozenset((*LEGS, WITH_INFER)), served)
+    ears = belfry.listen({leg: bell for leg, bell in bells.items() if leg in served})
+    stack.callback(ears.close)
+    return bells
 
 
 def _watch(house: House, front: "Front | None", stop: Signal) -> None:

@@ -16,6 +16,8 @@ from node.stages.turning import Bell, Leg, Rooms
 from node.wire.security import Security
 
 LEGS = ("receive", "settle", "infer", "deliver", "confirm", "sweep")
+WITH_INFER = "prepare"
+"""A leg that runs wherever `infer` does."""
 BEAT_LIMIT = 900.0
 """A leg that has not come round for so long, or for twice a model's time, is taken for hung."""
 
@@ -91,13 +93,6 @@ def open_house(config: Config, clock: Clock) -> tuple[Ledger, Spool]:
     return ledger, Spool(config.node.data_dir / "spool", config.node.durable)
 
 
-def _bells() -> dict[str, Bell]:
-    """Make a bell for each leg; who prepares a series wants to know of images, as settling does."""
-    prepare = Bell()
-    bells = {leg: Bell() for leg in LEGS}
-    return {**bells, "prepare": prepare, "settle": Bell(prepare)}
-
-
 @dataclass(slots=True)
 class House:
     """Everything that runs in this process."""
@@ -105,8 +100,8 @@ class House:
     config: Config
     clock: Clock
     rooms: Rooms
+    bells: dict[str, Bell]
     security: Security | None = None
-    bells: dict[str, Bell] = field(default_factory=_bells)
     legs: list[Leg] = field(default_factory=list)
     beats: dict[str, float] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)

@@ -17,22 +17,21 @@ from node.bundles.runner import Runner
 from node.bundles.shelf import Bundle, Shelf
 from node.dicom import results
 from node.dicom.findings import Findings
-from node.dicom.results import Made, ModelRun
+from node.dicom.results import ModelRun
 from node.dicom.volume import Volume, read_volume
 from node.ledger.opening import LeaseLostError, ResultChangedError
 from node.rules import naming, retrying
 from node.rules.events import Event
 from node.rules.failures import Fault, Refusal
 from node.rules.nouns import (
-    STANDARD_OUTPUTS,
     Job,
-    Output,
     Result,
     Route,
 )
 from node.rules.retrying import Persistence
 from node.stages.desk import Desk, Prepared
-from node.stages.notices import Notices, keep, where
+from node.stages.handover import Handover
+from node.stages.notices import Notices, where
 from node.stages.scope import CHECK, Scope
 from node.stages.turning import Bell, Rooms
 
@@ -89,6 +88,7 @@ class Infer:
         self._deliver = deliver
         self._desk = desk or Desk()
         self._notices = Notices(rooms, shelf, limits.routes)
+        self._handover = Handover(rooms, limits.routes, deliver)
         self._scope = Scope(shelf, runner, limits.routes, limits.timeout_of)
 
     def step(self) -> float:
@@ -192,28 +192,19 @@ class Infer:
         if isinstance(ran, Refusal):
             return ran
         run, before = ran
-        first = results.make_first(run, self._wanted(job))
-        if isinstance(first, results.Withheld):
-            aside = [replace(keep(self._spool, one), withheld=True) for one in first.objects]
-            self._end(replace(job, attempts=self._limits.attempts), first.refusal, aside)
+        handed = self._handover.make(run, job)
+        if isinstance(handed, results.Withheld):
+            aside = self._handover.aside(handed)
+            self._end(replace(job, attempts=self._limits.attempts), handed.refusal, aside)
             return None
-        kept = [keep(self._spool, one) for one in first]
-        self._ledger.results_ready(job.job_id, self._worker, kept, job.send_to)
-        self._deliver.ring()
-        there = [
-            replace(made, path=self._spool.path(one.spool_name))
-            for made, one in zip(first, kept, strict=True)
-        ]
-        more, told = self._rest(run, job, there)
-        kept += more
         facts = {
-            **told,
+            **handed.facts,
             "before_settling": before,
             "study_lacks": job.lacking or None,
             "bundle_hash": bundle.manifest.identity.bundle_hash,
             "seconds": round(self._clock.monotonic() - started, 3),
         }
-        self._ledger.job_finished(job.job_id, self._worker, kept, job.send_to, facts)
+        self._ledger.job_finished(job.job_id, self._worker, handed.kept, job.send_to, facts)
         log.say(
             Event.JOB_FINISHED,
             job=job.job_id,
@@ -236,17 +227,6 @@ class Infer:
         )
         run = self._scope.judge_findings(begun, job.route)
         return run if isinstance(run, Refusal) else (run, before)
-
-    def _rest(
-        self, run: ModelRun, job: Job, first: Sequence[Made]
-    ) -> tuple[list[Result], dict[str, object]]:
-        """Make what shows what was found; if it fails our checks, that holds nothing else up."""
-        rest = results.make_rest(run, self._wanted(job), first)
-        if isinstance(rest, results.Withheld):
-            log.say(Event.RESULTS_WITHHELD, "error", job=job.job_id, reason=rest.refusal.reason)
-            aside = [replace(keep(self._spool, one), withheld=True) for one in rest.objects]
-            return aside, {**results.facts(run), "withheld": rest.refusal.reason}
-        return [keep(self._spool, one) for one in rest.objects], rest.facts
 
     def _look(
         self, job: Job, bundle: Bundle
@@ -286,10 +266,6 @@ class Infer:
             return None
         why = f"the study is not complete: {job.lacking} did not come in time"
         return Refusal(why, Fault.INPUT, "Have it sent, then `radnode retry` it")
-
-    def _wanted(self, job: Job) -> frozenset[Output]:
-        route = self._limits.routes.get(job.route)
-        return STANDARD_OUTPUTS if route is None else route.results
 
     def _prepared(self, job: Job, bundle: Bundle) -> Prepared | Refusal:
         """Give the volume, and what the model found in it if it was asked before."""

@@ -23,7 +23,7 @@ from node.stages.desk import Desk, Growing
 from node.stages.turning import Rooms
 
 BUSY_SECONDS = 0.1
-"""How soon to look again while a series grows: other processes ring no bell here."""
+"""How soon to look again while a series grows, rung for or not."""
 KEPT_SECONDS = 120.0
 """So long a series that has settled is kept for the job, which may wait behind others."""
 

@@ -11,7 +11,7 @@ from node.ledger.opening import Ledger
 from node.spool import Spool
 
 LONGEST_WAIT = 1.0
-"""Seconds after which a leg looks again even unasked: other processes ring no bell here."""
+"""Seconds after which a leg looks again even unasked: not all that it waits for rings a bell."""
 FAILURES_ALLOWED = 20
 """Failures in a row after which the loop gives up, and the process with it."""
 

@@ -1,4 +1,4 @@
-"""What was found leaves first; what shows it follows, and cannot hold it up."""
+"""Masks leave first, then reports; what shows them follows, and cannot hold them up."""
 
 import pytest
 
@@ -89,12 +89,8 @@ def test_a_power_cut_between_the_two_leaves_one_set_of_results(settled, monkeypa
 
 def test_what_shows_it_and_fails_our_checks_is_kept_back_alone(settled, monkeypatch):
     here = settled()
-    real = results.validation.problems
-
-    def strict(run, objects, before=()):
-        return ["the picture lies beside the image"] if before else real(run, objects)
-
-    monkeypatch.setattr(results.validation, "problems", strict)
+    wrong = ["the picture lies beside the image"]
+    monkeypatch.setattr(results.validation, "rest_problems", lambda *_: wrong)
     here.infer.step()
     assert owed(here) == ["SEG", "SR", "ENHANCED_SR"]
     (finished,) = rows(here, "job_finished")
@@ -104,6 +100,30 @@ def test_what_shows_it_and_fails_our_checks_is_kept_back_alone(settled, monkeypa
     assert told["results"]
     assert {one["kind"] for one in told["results"]}.isdisjoint(owed(here))
     assert here.home.ledger.status()["withheld_results"] == len(told["results"])
+
+
+def test_a_mask_is_owed_while_its_report_is_made(settled, monkeypatch):
+    here = settled()
+    real, seen = results.make_report, []
+
+    def watched(*arguments):
+        seen.extend(owed(here))
+        return real(*arguments)
+
+    monkeypatch.setattr(results, "make_report", watched)
+    here.infer.step()
+    assert seen == ["SEG"]
+
+
+def test_a_report_that_fails_our_checks_is_kept_back_and_the_study_is_told(settled, monkeypatch):
+    here = settled()
+    wrong = ["the SR says 3 of Brain: volume (mL); it is 4"]
+    monkeypatch.setattr(results.validation, "report_problems", lambda *_: wrong)
+    here.infer.step()
+    assert owed(here) == ["SEG", "NOT_RUN"]
+    (failed,) = rows(here, "job_failed")
+    assert wrong[0] in failed["reason"]
+    assert here.home.ledger.status()["withheld_results"] == 2
 
 
 def test_a_study_that_has_its_mask_is_not_told_that_nothing_ran(settled, monkeypatch):

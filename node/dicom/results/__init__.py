@@ -31,14 +31,12 @@ __all__ = [
     "Withheld",
     "begin",
     "make",
-    "make_first",
+    "make_mask",
+    "make_report",
     "make_rest",
 ]
 
 introduce_retired_classes()
-
-FIRST = frozenset((Output.SEG, Output.LABELMAP, Output.SR))
-"""What was found; all else shows it or points at it, and may come a moment later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +76,41 @@ def make(run: ModelRun, wanted: frozenset[Output] = STANDARD_OUTPUTS) -> ResultS
     Raises:
         OSError: a file cannot be written, or a source image not be read.
     """
-    first = make_first(run, wanted)
-    if isinstance(first, Withheld):
-        return first
+    masks = make_mask(run, wanted)
+    if isinstance(masks, Withheld):
+        return masks
+    reports = make_report(run, masks)
+    if isinstance(reports, Withheld):
+        return replace(reports, objects=(*masks, *reports.objects))
+    first = (*masks, *reports)
     rest = make_rest(run, wanted, first)
     return replace(rest, objects=(*first, *rest.objects))
 
 
-def make_first(run: ModelRun, wanted: frozenset[Output]) -> tuple[Made, ...] | Withheld:
-    """Write what was found, SEG and SR, and hold it against what it came from.
+def make_mask(run: ModelRun, wanted: frozenset[Output]) -> tuple[Made, ...] | Withheld:
+    """Write the masks that were found, none if there is none, and hold them against the labels.
+
+    They can go ahead of all that speaks of them, which is made in the time that sending takes.
 
     Raises:
         OSError: a file cannot be written, or a source image not be read.
     """
-    objects = tuple(_write_first(run, wanted))
-    problems = validation.problems(run, objects)
-    return _withheld(objects, problems) if problems else objects
+    made = [seg.write_seg(run), seg.write_labelmap(run) if Output.LABELMAP in wanted else None]
+    masks = tuple(one for one in made if one is not None)
+    problems = validation.mask_problems(run, masks)
+    return _withheld(masks, problems) if problems else masks
+
+
+def make_report(run: ModelRun, masks: Sequence[Made]) -> tuple[Made, ...] | Withheld:
+    """Write the report on what was found, and hold it against the masks and the measurements.
+
+    Raises:
+        OSError: a file cannot be written, or a source image not be read.
+    """
+    mask = next((one for one in masks if one.kind == "SEG"), None)
+    reports = tuple(sr.write_report(run, mask))
+    problems = validation.report_problems(run, reports, masks)
+    return _withheld(reports, problems) if problems else reports
 
 
 def make_rest(
@@ -104,13 +121,13 @@ def make_rest(
     Args:
         run: the run.
         wanted: what the route asks for.
-        first: what `make_first` made; it is not among the objects that are given.
+        first: the masks and reports; they are not among the objects that are given.
 
     Raises:
         OSError: a file cannot be written, or a source image not be read.
     """
     objects = _write_rest(run, wanted, first)
-    problems = validation.problems(run, objects, first)
+    problems = validation.rest_problems(run, objects, first)
     if problems:
         return _withheld(tuple(objects), problems)
     objects.append(preview.write_picture(run))
@@ -121,13 +138,6 @@ def _withheld(objects: tuple[Made, ...], problems: Sequence[str]) -> Withheld:
     why = f"a result did not stand our own checks: {'; '.join(problems)}"
     advice = "It was not sent; report this with the output of `radnode show`"
     return Withheld(objects, Refusal(why, Fault.NODE, advice))
-
-
-def _write_first(run: ModelRun, wanted: frozenset[Output]) -> list[Made]:
-    mask = seg.write_seg(run)
-    made = [mask, seg.write_labelmap(run) if Output.LABELMAP in wanted else None]
-    made += sr.write_report(run, mask)
-    return [one for one in made if one is not None]
 
 
 def _write_rest(run: ModelRun, wanted: frozenset[Output], first: Sequence[Made]) -> list[Made]:

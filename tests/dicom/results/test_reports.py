@@ -209,11 +209,11 @@ def drop_a_figure(document):
 )
 def test_a_spoiled_report_does_not_pass(reported, spoil, complaint):
     run, mask, made = reported()
-    assert validation.problems(run, [mask, *made]) == []
+    assert validation.report_problems(run, made, [mask]) == []
     document = from_bytes(made[0].path.read_bytes())
     spoil(document)
     made[0].path.write_bytes(to_bytes(document))
-    problems = validation.problems(run, [mask, *made])
+    problems = validation.report_problems(run, made, [mask])
     assert any(complaint in problem for problem in problems), problems
     assert any("do not say the same" in problem for problem in problems)
 

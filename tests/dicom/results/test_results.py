@@ -330,12 +330,11 @@ def test_a_spoiled_seg_does_not_pass(read, found, run_of, spoil, complaint):
     volume = read()
     run = run_of(volume, found(volume))
     mask = seg.write_seg(run)
-    written = [mask, *sr.write_report(run, mask)]
-    assert validation.problems(run, written) == []
+    assert validation.mask_problems(run, [mask]) == []
     spoiled = from_bytes(mask.path.read_bytes())
     spoil(spoiled)
     mask.path.write_bytes(to_bytes(spoiled))
-    problems = validation.problems(run, written)
+    problems = validation.mask_problems(run, [mask])
     assert any(complaint in problem for problem in problems), problems
     assert "SOMEBODY" not in "".join(problems)
 
@@ -347,14 +346,14 @@ def test_a_report_that_tells_another_volume_does_not_pass(read, found, run_of):
     mask = seg.write_seg(run)
     other = Findings(np.roll(findings.labels, 1, axis=0) * (np.arange(56) % 2).astype(np.uint8))
     report = sr.write_report(run_of(volume, other), mask)
-    problems = validation.problems(run, [mask, *report])
+    problems = validation.report_problems(run, report, [mask])
     assert any("12.708 of Ellipsoid: volume (mL)" in problem for problem in problems), problems
 
 
-def test_a_report_of_a_segment_without_its_seg_does_not_pass(read, found, run_of):
+def test_a_segment_without_its_seg_does_not_pass(read, found, run_of):
     volume = read()
     run = run_of(volume, found(volume))
-    problems = validation.problems(run, sr.write_report(run, None))
+    problems = validation.mask_problems(run, [])
     assert problems == ["the model found segments, but there is no SEG"]
 
 

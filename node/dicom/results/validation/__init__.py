@@ -4,7 +4,8 @@ What is checked is what was written: the files, read again. The masks are unpack
 placed in the patient by the SEG's own headers, so that an error of ours in building cannot hide.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 
 from pydicom.dataset import Dataset
 
@@ -13,37 +14,68 @@ from node.dicom.results.validation import masks, pointers, reports
 from node.dicom.results.validation.documents import document_problems, read
 
 
-def problems(run: ModelRun, objects: Sequence[Made], before: Sequence[Made] = ()) -> list[str]:
-    """Give everything that is wrong with the results of a run, in plain sentences; none is good.
+def mask_problems(run: ModelRun, objects: Sequence[Made]) -> list[str]:
+    """Give everything that is wrong with the masks of a run, in plain sentences; none is good.
+
+    Raises:
+        OSError: a mask or the first source image cannot be read.
+    """
+    found, read_again = _alone(run, objects)
+    there = _by_kind(objects, read_again)
+    made = {one.kind: one for one in objects}
+    found += masks.problems(run, made.get("SEG"), there.get("SEG"))
+    if "LABELMAP" in made:
+        found += masks.problems(run, made["LABELMAP"], there["LABELMAP"])
+    return found
+
+
+def report_problems(
+    run: ModelRun, objects: Sequence[Made], before: Sequence[Made] = ()
+) -> list[str]:
+    """Give everything that is wrong with the reports of a run.
 
     Args:
         run: the run.
-        objects: some of its results, mask and reports together.
-        before: others that these may point at, which were looked at before.
+        objects: its reports.
+        before: its masks, which were looked at before.
 
     Raises:
         OSError: a result or the first source image cannot be read.
     """
-    found: list[str] = []
-    there: dict[str, Dataset] = {}
-    pictures: dict[str, list[Dataset]] = {}
-    for one in objects:
-        there[one.kind] = read(one)
-        pictures.setdefault(one.kind, []).append(there[one.kind])
-        found += document_problems(one, there[one.kind], run)
-    if not before:
-        found += _first_problems(run, objects, there)
-    for one in before:
-        pictures.setdefault(one.kind, []).append(read(one))
+    found, there = _alone(run, objects)
+    segs = [one for one in before if one.kind == "SEG"]
+    known = _by_kind((*objects, *segs), (*there, *map(read, segs)))
+    return found + reports.problems(run, known)
+
+
+def rest_problems(run: ModelRun, objects: Sequence[Made], before: Sequence[Made]) -> list[str]:
+    """Give everything that is wrong with what shows or points at masks and reports.
+
+    Args:
+        run: the run.
+        objects: all the rest of its results.
+        before: its masks and reports, which were looked at before.
+
+    Raises:
+        OSError: a result or the first source image cannot be read.
+    """
+    found, there = _alone(run, objects)
+    pictures: defaultdict[str, list[Dataset]] = defaultdict(list)
+    for one, ds in zip((*objects, *before), (*there, *map(read, before)), strict=True):
+        pictures[one.kind].append(ds)
     return found + pointers.problems(run, pictures)
 
 
-def _first_problems(
-    run: ModelRun, objects: Sequence[Made], there: Mapping[str, Dataset]
-) -> list[str]:
-    """Look at mask and reports."""
-    made = {one.kind: one for one in objects}
-    found = masks.problems(run, made.get("SEG"), there.get("SEG"))
-    if "LABELMAP" in made:
-        found += masks.problems(run, made["LABELMAP"], there["LABELMAP"])
-    return found + reports.problems(run, there)
+def _alone(run: ModelRun, objects: Sequence[Made]) -> tuple[list[str], list[Dataset]]:
+    """Look at each object by itself; give what is wrong, and the objects as read again."""
+    there = [read(one) for one in objects]
+    found = [
+        problem
+        for one, ds in zip(objects, there, strict=True)
+        for problem in document_problems(one, ds, run)
+    ]
+    return found, there
+
+
+def _by_kind(objects: Sequence[Made], there: Sequence[Dataset]) -> dict[str, Dataset]:
+    return {one.kind: ds for one, ds in zip(objects, there, strict=True)}

@@ -5,15 +5,19 @@ the last one has come. A guess that turns out wrong costs a copy at the end, nev
 what is a volume is decided in the end, by the same rules as for a series that is read at once.
 """
 
+from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from node.dicom import gate, multiframe, pixels, scanning
+from node.dicom.elements import MalformedError
 from node.dicom.geometry import Planes
 from node.dicom.pixels import UndecodableError
+from node.dicom.reading import UNREADABLE
 from node.dicom.scanning import Scan
 from node.dicom.volume import FromFiles, Volume, planes_of, volume_of
 from node.dicom.voxels import Block
@@ -37,6 +41,11 @@ class Lattice:
     last: int | None = None
 
 
+_OFTEN_ASKED = (
+    *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"),
+    "ImagePositionPatient",
+)
+"""What results ask of every image."""
 _RESERVED_BYTES, _RESERVED_SLOTS = 1 << 30, 4096
 """What a block that may grow reserves; memory is taken only as slices come."""
 
@@ -51,6 +60,7 @@ class GrowingVolume:
         self._requirement = requirement
         self._images: dict[Path, Scan | None] = {}
         self._slots = _Slots()
+        self._headers: deque[Scan] = deque()
 
     def __len__(self) -> int:
         return len(self._images)
@@ -73,10 +83,23 @@ class GrowingVolume:
         if path in self._images:
             return
         image = self._images[path] = scanning.scan(path, content)
+        if image is not None:
+            self._headers.append(image)
         if image is not None and not (
             gate.is_localizer(image) or gate.is_picture(image) or multiframe.is_many(image)
         ):
             self._slots.add(image, content)
+
+    def read_ahead(self, count: int) -> None:
+        """Make data sets of so many headers more, for the results that will be made of them.
+
+        It can be left out: each is made when it is first looked at, half a millisecond each.
+        """
+        for _ in range(min(count, len(self._headers))):
+            with suppress(MalformedError, *UNREADABLE):  # told when it is needed
+                header = self._headers.popleft().dataset()
+                for keyword in _OFTEN_ASKED:
+                    header.get(keyword)
 
     def lattice(self, count: int | None = None) -> Lattice | None:
         """Say where slices lie; None as long as too few are there to tell.

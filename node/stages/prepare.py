@@ -24,6 +24,8 @@ from node.stages.turning import Rooms
 
 BUSY_SECONDS = 0.1
 """How soon to look again while a series grows, rung for or not."""
+HEADERS_AT_ONCE = 32
+"""So many headers of a series are made ready for its results each time, some 16 ms of work."""
 KEPT_SECONDS = 120.0
 """So long a series that has settled is kept for the job, which may wait behind others."""
 
@@ -56,6 +58,7 @@ class Prepare:
         open_series = self._ledger.open_series()
         self._forget(open_series)
         grown = [self._look_at(evidence) for evidence in open_series]
+        self._read_ahead()
         if any(grown):
             return BUSY_SECONDS
         for evidence in open_series:
@@ -75,6 +78,15 @@ class Prepare:
                     self._desk.drop(uid)
             elif editions[uid] != series.edition:
                 self._desk.drop(uid)
+
+    def _read_ahead(self) -> None:
+        """Make some headers ready for the results, as far as nobody else has the series."""
+        for _, series in self._desk.all():
+            if series.lock.acquire(blocking=False):
+                try:
+                    series.growing.read_ahead(HEADERS_AT_ONCE)
+                finally:
+                    series.lock.release()
 
     def _look_at(self, evidence: SeriesEvidence) -> bool:
         """Read the new images of a series; False when there were none."""

@@ -93,6 +93,7 @@ def test_a_volume_that_grew_is_the_one_that_is_read_at_once(tmp_path, name):
     for place in np.random.default_rng(len(name)).permutation(len(paths)):
         path = paths[place]
         growing.place(path, path.read_bytes() if place % 2 else None)
+        growing.read_ahead(int(place % 3))
     assert len(growing) == len(paths)
     assert same(growing.finish(), at_once)
 

@@ -21,7 +21,7 @@ def findings_of(
     Args:
         manifest: what the bundle says of itself.
         shape: of the volume, [slices, rows, columns]; a label map must have it.
-        reply: `labels` (a path) or `values`, and `seconds`.
+        reply: `labels` (a path) or `values` with `scores` of how sure they are, and `seconds`.
         facts: engine, device, precision and the like, to go with it.
     """
     if manifest.segments:
@@ -40,7 +40,8 @@ def findings_of(
     probabilities = {entry.name: values[entry.index] for entry in manifest.classes}
     if not all(0.0 <= value <= 1.0 for value in probabilities.values()):
         return surprise("values that are no probabilities; postprocessing must end in 0..1")
-    return Findings(None, probabilities, reply["seconds"], dict(facts))
+    scores = {name: float(value) for name, value in reply.get("scores", {}).items()}
+    return Findings(None, probabilities, reply["seconds"], dict(facts), scores)
 
 
 def _labels_in(labels: np.ndarray) -> set[int]:

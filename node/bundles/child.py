@@ -38,9 +38,10 @@ import numpy as np
 from node.bundles.arrivals import Arrivals
 from node.clock import Clock, SystemClock
 from node.engines.batching import Batches
+from node.engines.classifying import Classifier
 from node.engines.engine import Engine, open_engine, says_out_of_memory
 from node.engines.pipeline import Pipeline
-from node.engines.windows import NotNumbersError
+from node.engines.windows import NotNumbersError, Predict
 
 LARGEST_WARM_UP = 256**3
 """Voxels; a network that takes more is not run on zeros first."""
@@ -59,14 +60,11 @@ class Loaded:
         self._clock = clock
         started = clock.monotonic()
         self._makes_labels: bool = request["makes_labels"]
-        self._engine: Engine = open_engine(
-            request["engine"],
-            Path(request["weights"]),
-            threads=request["threads"],
-            precision=request["precision"],
-            network=request["network"],
-            device=request.get("device", ""),
-        )
+        self._engine = _opened(request)
+        self._members = [
+            _opened({**request, "weights": other})
+            for other in request["classifying"]["members"][1:]
+        ]
         self._pipeline = Pipeline(
             request["preprocessing"],
             _suited(request["inferer"], self._engine),
@@ -74,12 +72,19 @@ class Loaded:
             threads=request["threads"],
         )
         self._batches = Batches(self._engine, clock.monotonic)
+        self._classifier: Classifier | None = None
+        if not self._makes_labels and request["inferer"]["name"] == "SimpleInferer":
+            said = request["classifying"]
+            self._classifier = Classifier(self._pipeline, said, clock.monotonic)
         self._sample: np.ndarray | None = None
         self._arrivals: Arrivals | None = None
         shape = request["input_shape"]
         if shape and np.prod(shape) <= LARGEST_WARM_UP:
-            self._engine.warm_up((1, 1, *shape))
+            for engine in (self._engine, *self._members):
+                engine.warm_up((1, request["channels"], *shape))
         self.facts = {**self._engine.describe()}
+        if self._members:
+            self.facts["networks"] = str(1 + len(self._members))
         self.seconds = {"load": clock.monotonic() - started}
 
     def predict(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,6 +94,8 @@ class Loaded:
         affine = np.array(request["affine"], dtype=np.float64)
         monotonic = self._clock.monotonic
         try:
+            if self._classifier is not None:
+                return self._classified(self._classifier, voxels, affine)
             outcome, seconds = self._pipeline.run(voxels, affine, self._batches, monotonic)
         except NotNumbersError as error:
             # a label map made of these would look like "nothing found", with a volume of 0 mL
@@ -99,6 +106,16 @@ class Loaded:
             return {**reply, "values": [float(value) for value in outcome.ravel()]}
         _write(Path(request["answer"]), _label_map(outcome))
         return {**reply, "labels": request["answer"]}
+
+    def _classified(
+        self, classifier: Classifier, voxels: np.ndarray, affine: np.ndarray
+    ) -> dict[str, Any]:
+        members: list[Predict] = [self._batches, *(engine.run for engine in self._members)]
+        answer = classifier.run(voxels, affine, members)
+        reply = self._reply(answer.seconds, len(self._batches.seconds) * len(members))
+        self._batches.begin()
+        values = [float(value) for value in answer.probabilities]
+        return {**reply, "values": values, "scores": dict(answer.scores)}
 
     def _reply(self, seconds: Mapping[str, float], windows: int) -> dict[str, Any]:
         told = {"seconds": {**self.seconds, **seconds}, "windows": windows}
@@ -162,7 +179,18 @@ class Loaded:
 
     def card_mb(self) -> float:
         """Say how much of an accelerator's memory the network holds."""
-        return self._engine.memory_mb()
+        return sum(engine.memory_mb() for engine in (self._engine, *self._members))
+
+
+def _opened(request: Mapping[str, Any]) -> Engine:
+    return open_engine(
+        request["engine"],
+        Path(request["weights"]),
+        threads=request["threads"],
+        precision=request["precision"],
+        network=request["network"],
+        device=request.get("device", ""),
+    )
 
 
 def _suited(inferer: Mapping[str, Any], engine: Engine) -> Mapping[str, Any]:

@@ -190,7 +190,7 @@ def key_of(bundle: Bundle, engine: str, precision: str, machine: Machine) -> Key
     return Key(parts)
 
 
-def window_shape(bundle: Bundle) -> tuple[int, int, int] | None:
+def window_shape(bundle: Bundle) -> tuple[int, ...] | None:
     """Give the spatial shape that the network always sees, None when it is not fixed."""
     inferer = bundle.manifest.recipe.inferer
     size = inferer.arguments.get("roi_size")

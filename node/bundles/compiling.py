@@ -56,6 +56,9 @@ def compile_bundle(
     Returns:
         A record for each way, passed or not.
     """
+    if len(bundle.manifest.classifying.members) > 1:
+        say("nothing to compile: the networks of an ensemble run by their own weights")
+        return []
     wanted = candidates(wish, bundle.engine, this_machine())
     if not wanted:
         say(f"nothing to compile: {wish} suits neither this machine nor these weights")

@@ -6,14 +6,24 @@ list of arguments, and `node.engines.pipeline` does the same to the numbers. Wha
 tables below makes the bundle unfit, with a sentence that names it; nothing is skipped in silence.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+
+from node.bundles.recognised import (
+    FOR_CLASSES,
+    FOR_PICTURES,
+    FOR_VOLUMES,
+    INFERERS,
+    KEY,
+    PICTURE,
+    POSTPROCESSING,
+    PREDICTED,
+    PREPROCESSING,
+    Check,
+    Known,
+)
 
 FILE = "configs/inference.json"
-
-Check: TypeAlias = tuple[str, Callable[[object], bool]]
-"""What an argument must be: in words, and as a test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,209 +69,90 @@ class Recipe:
         return plain
 
 
-# ---- what arguments may be -------------------------------------------------------------------
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _is_above_zero(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_fraction(value: object) -> bool:
-    return isinstance(value, (int, float)) and 0 <= value < 1
-
-
-def _is_orientation(value: object) -> bool:
-    axes = {"L": 0, "R": 0, "P": 1, "A": 1, "I": 2, "S": 2}
-    return isinstance(value, str) and sorted(axes.get(c, 9) for c in value) == [0, 1, 2]
-
-
-def _all(test: Callable[[object], bool], count: int | None = None) -> Callable[[object], bool]:
-    def holds(value: object) -> bool:
-        if not isinstance(value, Sequence) or isinstance(value, str):
-            return False
-        return all(map(test, value)) and count in (None, len(value))
-
-    return holds
-
-
-def _or_null(test: Callable[[object], bool]) -> Callable[[object], bool]:
-    return lambda value: value is None or test(value)
-
-
-def _one_of(*values: object) -> Check:
-    words = " or ".join("null" if value is None else str(value).lower() for value in values)
-    return words, lambda value: any(type(value) is type(v) and value == v for v in values)
-
-
-ANYTHING: Check = ("anything", lambda _: True)
-FLAG: Check = ("true or false", lambda value: isinstance(value, bool))
-NUMBER: Check = ("a number", _is_number)
-NUMBER_OR_NULL: Check = ("a number or null", _or_null(_is_number))
-WHOLE: Check = ("a whole number", _is_whole)
-SIZE: Check = ("three whole numbers", _all(_is_whole, 3))
-SPACING: Check = ("three numbers above 0", _all(_is_above_zero, 3))
-LABELS: Check = ("a list of labels, or null", _or_null(_all(_is_whole)))
-ORIENTATION: Check = ("three letters such as RAS", _is_orientation)
-OVERLAP: Check = ("a number from 0 to below 1", _is_fraction)
-FLOAT32 = _one_of("float32", "torch.float32", "np.float32", "$np.float32", "$torch.float32")
-FLOAT = _one_of("float32", "float64", "$np.float32", "$np.float64", "$torch.float32")
-CONNECTIVITY = _one_of(None, 1, 3)
-KEY = _one_of("image", ["image"])
-PREDICTED = _one_of("pred", ["pred"])
-NULL = _one_of(None)
-OFF: Check = ("false", lambda value: value is False)
-FLAG_OR_NULL: Check = ("true, false or null", lambda value: value in (None, True, False))
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A transform that we can do: which arguments it takes and which it cannot go without.
-
-    With `free` the transform changes nothing for us, so any argument is fine.
-    """
-
-    arguments: Mapping[str, Check] = field(default_factory=dict)
-    required: tuple[str, ...] = ()
-    free: bool = False
-
-
-RANGE = {"b_min": NUMBER_OR_NULL, "b_max": NUMBER_OR_NULL, "clip": FLAG, "dtype": FLOAT32}
-
-PREPROCESSING: Mapping[str, Known] = {
-    "LoadImaged": Known(free=True),  # the volume is already loaded, from DICOM, with its geometry
-    "EnsureChannelFirstd": Known(free=True),  # and it has one channel
-    "EnsureTyped": Known({"dtype": FLOAT32, "data_type": ANYTHING, "track_meta": ANYTHING}),
-    "CastToTyped": Known({"dtype": FLOAT32}, ("dtype",)),
-    "Orientationd": Known({"axcodes": ORIENTATION, "labels": NULL}, ("axcodes",)),
-    "Spacingd": Known(
-        {
-            "pixdim": SPACING,
-            "mode": _one_of("bilinear", "nearest"),
-            "padding_mode": _one_of("border"),
-            "align_corners": FLAG_OR_NULL,
-            "diagonal": OFF,
-            "scale_extent": OFF,
-            "dtype": FLOAT,
-        },
-        ("pixdim",),
-    ),
-    "Resized": Known(
-        {
-            "spatial_size": SIZE,
-            "mode": _one_of("trilinear", "nearest", "nearest-exact"),
-            "size_mode": _one_of("all"),
-            "align_corners": FLAG_OR_NULL,
-            "anti_aliasing": OFF,
-            "dtype": FLOAT32,
-        },
-        ("spatial_size", "mode"),
-    ),
-    "ScaleIntensityd": Known(
-        {
-            "minv": NUMBER_OR_NULL,
-            "maxv": NUMBER_OR_NULL,
-            "factor": NUMBER_OR_NULL,
-            "channel_wise": FLAG,
-            "dtype": FLOAT32,
-        }
-    ),
-    "ScaleIntensityRanged": Known({"a_min": NUMBER, "a_max": NUMBER, **RANGE}, ("a_min", "a_max")),
-    "ScaleIntensityRangePercentilesd": Known(
-        {"lower": NUMBER, "upper": NUMBER, "channel_wise": FLAG, "relative": OFF, **RANGE},
-        ("lower", "upper", "b_min", "b_max"),
-    ),
-    "NormalizeIntensityd": Known(
-        {
-            "subtrahend": NUMBER_OR_NULL,
-            "divisor": NUMBER_OR_NULL,
-            "nonzero": FLAG,
-            "channel_wise": OFF,
-            "dtype": FLOAT32,
-        }
-    ),
-}
-
-POSTPROCESSING: Mapping[str, Known] = {
-    "Invertd": Known(
-        {
-            "transform": _one_of("@preprocessing"),
-            "orig_keys": KEY,
-            "nearest_interp": FLAG,
-            "to_tensor": FLAG,
-        },
-        ("transform", "orig_keys"),
-    ),
-    "EnsureTyped": Known({"dtype": FLOAT32, "data_type": ANYTHING, "track_meta": ANYTHING}),
-    "Activationsd": Known({"softmax": FLAG, "sigmoid": FLAG}),
-    "AsDiscreted": Known({"argmax": FLAG, "threshold": NUMBER_OR_NULL}),
-    "KeepLargestConnectedComponentd": Known(
-        {
-            "applied_labels": LABELS,
-            "is_onehot": ("false or null", lambda value: value in (None, False)),
-            "independent": FLAG,
-            "connectivity": CONNECTIVITY,
-            "num_components": WHOLE,
-        }
-    ),
-    "FillHolesd": Known({"applied_labels": LABELS, "connectivity": CONNECTIVITY}),
-    "SaveImaged": Known(free=True),  # the node writes DICOM instead
-}
-
-INFERERS: Mapping[str, Known] = {
-    "SimpleInferer": Known(),
-    "SlidingWindowInferer": Known(
-        {
-            "roi_size": SIZE,
-            "sw_batch_size": WHOLE,
-            "overlap": OVERLAP,
-            "mode": _one_of("constant", "gaussian"),
-            "sigma_scale": NUMBER,
-            "padding_mode": _one_of("constant"),
-            "cval": NUMBER,
-            "progress": ANYTHING,
-            "cache_roi_weight_map": ANYTHING,
-        },
-        ("roi_size",),
-    ),
-}
-
-
 # ---- reading ---------------------------------------------------------------------------------
 
 
-def read_recipe(config: Mapping[str, object], *, labels: bool) -> Recipe | list[str]:
+def read_recipe(
+    config: Mapping[str, object], *, labels: bool, dimensions: int = 3
+) -> Recipe | list[str]:
     """Understand configs/inference.json without executing it.
 
     Args:
         config: the parsed file.
         labels: whether the outcome is a label map (else it is probabilities of classes).
+        dimensions: 3, or 2 for a network that sees one picture.
 
     Returns:
-        The recipe, or every complaint as a sentence that names the file and the key.
+        The recipe, or every complaint as a sentence that names the file and the key. That of a
+        picture begins with a step of our own, `Picture`, which gives it MONAI's axes.
     """
     complaints: list[str] = []
     before = tuple(_steps(config, "preprocessing", (PREPROCESSING, KEY), complaints))
     after = tuple(_steps(config, "postprocessing", (POSTPROCESSING, PREDICTED), complaints))
     inferer = _step(config.get("inferer"), "inferer", (INFERERS, None), complaints)
     network = _network(config.get("network_def"), complaints)
-    names = [step.name for step in after]
-    if labels and "Invertd" not in names:
-        complaints.append(
-            f"{FILE}: postprocessing has no Invertd, so the labels would not lie on the image"
-        )
-    if labels and not any(s.name == "AsDiscreted" and s.arguments.get("argmax") for s in after):
-        complaints.append(f"{FILE}: postprocessing has no AsDiscreted with argmax, so no labels")
+    if labels:
+        complaints += _no_labels(before, after, dimensions)
     if complaints or inferer is None:
         return complaints
+    complaints += _misfits(before, inferer, dimensions)
+    if complaints:
+        return complaints
+    before = tuple(_flat(step) for step in before) if dimensions == 2 else before
+    before = (Step(PICTURE), *before) if dimensions == 2 else before
     return Recipe(before, inferer, after, network)
+
+
+def _no_labels(before: Sequence[Step], after: Sequence[Step], dimensions: int) -> Iterator[str]:
+    """Say why no label map on the scanner's grid would come out."""
+    if "Invertd" not in [step.name for step in after]:
+        yield f"{FILE}: postprocessing has no Invertd, so the labels would not lie on the image"
+    if not any(s.name == "AsDiscreted" and s.arguments.get("argmax") for s in after):
+        yield f"{FILE}: postprocessing has no AsDiscreted with argmax, so no labels"
+    if dimensions == 2:
+        yield f"{FILE}: masks on single pictures are not written; a network of them may classify"
+    for step in before:
+        if step.name in FOR_CLASSES:
+            yield f"{FILE}: preprocessing: {step.name} is for networks that classify"
+
+
+def _misfits(before: Sequence[Step], inferer: Step, dimensions: int) -> Iterator[str]:
+    """Say which steps do not suit what the network sees: a volume, or a picture."""
+    strange = FOR_VOLUMES if dimensions == 2 else FOR_PICTURES
+    for step in before:
+        if step.name in strange:
+            yield f"{FILE}: preprocessing: {step.name} is not for {_SEEN[dimensions]}"
+        yield from (f"{FILE}: {step.name}: {said}" for said in _ill_sized(step, dimensions))
+    if dimensions == 2 and inferer.name != "SimpleInferer":
+        yield f"{FILE}: inferer: a network that sees one picture needs SimpleInferer"
+
+
+def _ill_sized(step: Step, dimensions: int) -> Iterator[str]:
+    said = step.arguments
+    if step.name == "Resized":
+        if len(_listed(said["spatial_size"])) != dimensions:
+            yield f"spatial_size is not that of {_SEEN[dimensions]}"
+        if said["mode"] == ("trilinear" if dimensions == 2 else "bilinear"):
+            yield f"mode is not one for {_SEEN[dimensions]}"
+    listed = _listed(said.get("subtrahend")) or _listed(said.get("divisor"))
+    if step.name == "NormalizeIntensityd" and listed and not said.get("channel_wise"):
+        yield "numbers for each channel need channel_wise"
+
+
+_SEEN = {2: "a picture", 3: "a volume"}
+
+
+def _listed(value: object) -> list[object]:
+    return list(value) if isinstance(value, list) else []
+
+
+def _flat(step: Step) -> Step:
+    """Have a step for pictures work on a volume of one slice, which is how a picture lies here."""
+    if step.name != "Resized":
+        return step
+    mode = {"bilinear": "trilinear"}.get(str(step.arguments["mode"]), step.arguments["mode"])
+    size = [0, *_listed(step.arguments["spatial_size"])]
+    return replace(step, arguments={**step.arguments, "spatial_size": size, "mode": mode})
 
 
 def _steps(

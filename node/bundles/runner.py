@@ -371,6 +371,8 @@ def _load_request(bundle: Bundle, way: Way, threads: int, memory_mb: float) -> d
         "postprocessing": [step.as_plain() for step in recipe.postprocessing],
         "makes_labels": bool(bundle.manifest.segments),
         "input_shape": bundle.manifest.input_shape,
+        "channels": bundle.manifest.channels,
+        "classifying": bundle.manifest.classifying.as_plain(bundle.path),
         "threads": threads,
         "precision": way.precision,
         "device": way.device,

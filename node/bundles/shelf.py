@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from node.bundles.classifying import unfit_statistics
 from node.bundles.compiled import Compiled, Record, key_of
 from node.bundles.golden import FILE as GOLDEN
 from node.bundles.golden import golden_problems
@@ -161,6 +162,8 @@ class Shelf:
         """
         name, machine = bundle.path.name, this_machine()
         wish = self._wishes.of_model(name)
+        if len(bundle.manifest.classifying.members) > 1:  # nothing is compiled of an ensemble
+            return (), ()
         ways: list[Way] = []
         notes: list[str] = []
         for engine, precision in reversed(candidates(wish, bundle.engine, machine)):
@@ -246,6 +249,7 @@ def _examine(folder: Path) -> _Examined:
     engine, weights, why_not = _choose(folder, manifest)
     if engine is None or weights is None:
         return _Examined(None, problems + why_not)
+    problems += _other_problems(folder, manifest, engine)
     if engine == "state_dict" and manifest.recipe.network is None:
         problems.append("configs/inference.json: network_def must name one of monai.networks.nets")
     return _Examined(Bundle(folder, digest, manifest, weights, engine), problems)
@@ -266,6 +270,21 @@ def _weight_problems(folder: Path, manifest: Manifest) -> list[str]:
     }
     unlisted = sorted(present - set(manifest.weights))
     return problems + [f"{name} is not among dicom.weights in metadata.json" for name in unlisted]
+
+
+def _other_problems(folder: Path, manifest: Manifest, engine: str) -> list[str]:
+    """Look at what a classification needs besides: the networks of an ensemble, and statistics."""
+    problems: list[str] = []
+    said = manifest.classifying
+    if said.novelty is not None and said.novelty.statistics:
+        problems += unfit_statistics(folder, said.novelty.statistics)
+    if not said.members:
+        return problems
+    if said.members[0] != next(iter(manifest.weights)):
+        problems.append("the first of dicom.weights must be the first of the members")
+    paths = [folder / name for name in said.members if (folder / name).is_file()]
+    kinds = {engine_for(path) for path in paths} - {engine}
+    return [*problems, *(f"its networks are of two kinds: {engine}, {one}" for one in kinds)]
 
 
 def _choose(folder: Path, manifest: Manifest) -> tuple[str | None, Path | None, list[str]]:

@@ -104,7 +104,10 @@ def _brief(detail: dict[str, Any]) -> dict[str, Any]:
     told = {key: value for key, value in detail.items() if key not in ("evidence", "worker")}
     findings = told.pop("findings", None)
     if isinstance(findings, dict):
-        keys = ("model", "version", "volumes_ml", "probabilities", "repairs", "seconds", "engine")
+        keys = (
+            *("model", "version", "volumes_ml", "probabilities", "scores", "marks", "repairs"),
+            *("seconds", "engine"),
+        )
         told = {key: findings[key] for key in keys if findings.get(key)} | told
     if isinstance(told.get("results"), list):
         told["results"] = " ".join(f"{one['kind']} {one['sop']}" for one in told["results"])

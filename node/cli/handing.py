@@ -1,4 +1,4 @@
-"""Verbs that hand over: send files to a peer, retry what failed, upgrade the database."""
+"""Verbs that hand over: send files to a peer, retry what failed, release what was held."""
 
 import argparse
 from pathlib import Path
@@ -16,12 +16,17 @@ from node.wire import scu
 
 
 def add_verbs(verbs: Any) -> None:  # noqa: ANN401 - argparse keeps the type private
-    """Add send, retry and db."""
+    """Add send, retry, release and db."""
     sub = add_verb(verbs, "send", "C-STORE files or folders to a peer", _send)
     sub.add_argument("path", type=Path, nargs="+")
     sub.add_argument("--to", required=True, metavar="PEER", help="its name in config.yaml")
     sub = add_verb(verbs, "retry", "run or deliver again what was refused or failed", _retry)
     sub.add_argument("uid", help="of a study, series, result, job or delivery")
+    sub = add_verb(
+        verbs, "release", "send results that were held since a model was unsure", _release
+    )
+    sub.add_argument("uid", help="of a study, series or job")
+    sub.add_argument("--by", required=True, metavar="NAME", help="who has looked at it")
     sub = add_verb(verbs, "db", "the database: bring its tables up to date", _db)
     sub.add_argument("what", choices=["upgrade"])
 
@@ -90,6 +95,15 @@ def _retry(options: argparse.Namespace, config: Config) -> int:
         raise FailedError(f"nothing of {options.uid} was refused or failed")
     for one in put_back:
         say(f"will be tried again: {one}")
+    return 0
+
+
+def _release(options: argparse.Namespace, config: Config) -> int:
+    released = ledger_of(config).release(options.uid, by=options.by)
+    if not released:
+        raise FailedError(f"nothing of {options.uid} is held since a model was unsure")
+    for one in released:
+        say(f"will be sent: {one}")
     return 0
 
 

@@ -105,6 +105,6 @@ def _run_once(options: argparse.Namespace, config: Config) -> None:
         raise FailedError(str(written))
     for path in written.paths:
         say(str(path))
-    for key in ("volumes_ml", "probabilities", "repairs", "fallback"):
+    for key in ("volumes_ml", "probabilities", "scores", "marks", "repairs", "fallback"):
         if written.facts.get(key):
             say(f"{key}: {written.facts[key]}")

@@ -178,6 +178,7 @@ class InputsSection(Section):
     missing_slices: Annotated[int, Field(strict=True, ge=0)] | None = None
     scope: Literal["refuse", "mark"] = "refuse"
     modality: Literal["refuse", "mark", "off"] = "mark"
+    doubt: Literal["mark", "hold", "withhold"] | None = None
 
 
 class RouteSection(Section):

@@ -4,6 +4,7 @@ The transforms are MONAI's (1.6.1) of the same name, on arrays [channels, x, y, 
 with MONAI's defaults and MONAI's order of operations.
 """
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -78,15 +79,40 @@ def scale_percentiles(
 
 def normalize(
     image: Array,
-    subtrahend: float | None = None,
-    divisor: float | None = None,
+    subtrahend: float | Sequence[float] | None = None,
+    divisor: float | Sequence[float] | None = None,
     *,
     nonzero: bool = False,
+    channel_wise: bool = False,
 ) -> Array:
     """Subtract the mean and divide by the standard deviation, or by the numbers given.
 
-    With `nonzero`, voxels of value 0 are neither counted nor changed.
+    With `nonzero`, voxels of value 0 are neither counted nor changed. With `channel_wise` each
+    channel is taken for itself, and numbers may be given for each.
+
+    Raises:
+        ValueError: there are not as many numbers as channels.
     """
+    if not channel_wise:
+        (low,), (wide,) = (_for_each(one, 1) for one in (subtrahend, divisor))
+        return _normalized(image, low, wide, nonzero=nonzero)
+    numbers = [_for_each(one, len(image)) for one in (subtrahend, divisor)]
+    every = zip(image, *numbers, strict=True)
+    return np.stack([_normalized(*one, nonzero=nonzero) for one in every])
+
+
+def _for_each(numbers: float | Sequence[float] | None, count: int) -> list[float | None]:
+    """Give a number for each channel."""
+    if numbers is None or isinstance(numbers, (int, float)):
+        return [numbers] * count
+    if len(numbers) != count:
+        raise ValueError(f"{len(numbers)} numbers to normalise {count} channels by")
+    return list(numbers)
+
+
+def _normalized(
+    image: Array, subtrahend: float | None, divisor: float | None, *, nonzero: bool
+) -> Array:
     chosen = image[image != 0] if nonzero else image
     if not chosen.size:
         return image

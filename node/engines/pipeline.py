@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from node.engines import inferer, intensity, labels, spatial
+from node.engines import inferer
 from node.engines.gridding import LPS_TO_RAS, Gridding, gridding
 from node.engines.gridding import Step as GridStep
 from node.engines.inferer import AT_ONCE, Layout, NotNumbersError, Predict
@@ -21,6 +21,7 @@ from node.engines.intake import Intake, NotStreamedError, Ready
 from node.engines.plan import After, Before, read_after, read_before
 from node.engines.returning import Return, largest
 from node.engines.spatial import Grid, Undo
+from node.engines.steps import INTENSITY, LABELS, PICTURE, SPATIAL, same
 from node.engines.streaming import Course, Laps, Stream
 
 Array: TypeAlias = np.ndarray
@@ -61,12 +62,27 @@ class Pipeline:
             _known(name, SPATIAL, INTENSITY)
         for name, _ in self._after:
             _known(name, LABELS, {"Invertd": None})
+        self._is_picture = [name for name, _ in self._before[:1]] == [PICTURE]
         self._plan = read_before(self._before)
         self._way_back = read_after(self._after)
         self._slides = inferer_step["name"] == "SlidingWindowInferer"
         spared = {"skip", "box"} & set(inferer_step["arguments"])
         if spared and (why := self._why_by_whole()):
             raise ValueError(f"windows cannot be spared ({', '.join(sorted(spared))}): {why}")
+
+    @property
+    def dimensions(self) -> int:
+        """How many axes in space the network sees: 3, or 2 of a picture."""
+        return 2 if self._is_picture else 3
+
+    @property
+    def activation(self) -> str:
+        """What makes probabilities of scores: "softmax", "sigmoid", or "" if nothing here does."""
+        for name, arguments in self._after:
+            if name == "Activationsd":
+                said = [word for word in ("sigmoid", "softmax") if arguments.get(word)]
+                return said[-1] if said else ""
+        return ""
 
     # ---- all at once -------------------------------------------------------------------------
 
@@ -112,7 +128,7 @@ class Pipeline:
                 image = self._whole(voxels, grid, course)
             ready = Ready(image, grid.axis, len(voxels))
             stream = Stream(
-                replace(course, late=partial(_same, _={})), grid, predict, len(voxels), ready
+                replace(course, late=partial(same, _={})), grid, predict, len(voxels), ready
             )
         labels = stream.finish(grid)
         laps.add(stream.laps)
@@ -276,6 +292,8 @@ class Pipeline:
     def infer(self, grid: Grid, predict: Predict) -> Array:
         """Run the network the way the bundle's inferer says."""
         image = np.ascontiguousarray(grid.voxels, dtype=np.float32)
+        if self._is_picture:
+            image = image[:, 0]
         return inferer.infer(image, predict, self._inferer["name"], self._inferer["arguments"])
 
     def finish(self, scores: Array, undos: Sequence[Undo]) -> Array:
@@ -313,59 +331,3 @@ def _plain(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
 def _known(name: str, *tables: Mapping[str, object]) -> None:
     if not any(name in table for table in tables):
         raise KeyError(f"{name} is not a transform of the plain pipeline")
-
-
-def _same(image: Array, _: Arguments) -> Array:
-    return image
-
-
-def _space(grid: Grid, a: Arguments) -> tuple[Grid, Undo]:
-    return spatial.space(grid, a["pixdim"], a.get("mode", "bilinear"))
-
-
-def _resize(grid: Grid, a: Arguments) -> tuple[Grid, Undo]:
-    aligned = bool(a.get("align_corners"))
-    return spatial.resize(grid, a["spatial_size"], a["mode"], align_corners=aligned)
-
-
-def _scale_range(image: Array, a: Arguments) -> Array:
-    ends = (a["a_min"], a["a_max"])
-    return intensity.scale_range(
-        image, ends, a.get("b_min"), a.get("b_max"), clip=a.get("clip", False)
-    )
-
-
-def _scale_percentiles(image: Array, a: Arguments) -> Array:
-    ends = (a["lower"], a["upper"])
-    clip, channel_wise = a.get("clip", False), a.get("channel_wise", False)
-    return intensity.scale_percentiles(
-        image, ends, a["b_min"], a["b_max"], clip=clip, channel_wise=channel_wise
-    )
-
-
-SPATIAL: Mapping[str, Callable[[Grid, Arguments], tuple[Grid, Undo]]] = {
-    "Orientationd": lambda grid, a: spatial.orient(grid, a["axcodes"]),
-    "Spacingd": _space,
-    "Resized": _resize,
-}
-
-INTENSITY: Mapping[str, Callable[[Array, Arguments], Array]] = {
-    "EnsureTyped": _same,
-    "CastToTyped": _same,
-    "ScaleIntensityd": lambda image, a: intensity.scale_intensity(image, **a),
-    "ScaleIntensityRanged": _scale_range,
-    "ScaleIntensityRangePercentilesd": _scale_percentiles,
-    "NormalizeIntensityd": lambda image, a: intensity.normalize(
-        image, a.get("subtrahend"), a.get("divisor"), nonzero=a.get("nonzero", False)
-    ),
-}
-
-LABELS: Mapping[str, Callable[[Array, Arguments], Array]] = {
-    "EnsureTyped": _same,
-    "Activationsd": lambda scores, a: labels.activate(scores, **a),
-    "AsDiscreted": lambda scores, a: labels.discretize(scores, **a),
-    "KeepLargestConnectedComponentd": lambda found, a: labels.keep_largest(
-        found, **{key: value for key, value in a.items() if key != "is_onehot"}
-    ),
-    "FillHolesd": lambda found, a: labels.fill_holes(found, **a),
-}

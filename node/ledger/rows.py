@@ -49,6 +49,7 @@ def job_of(row: Row) -> Job:
         settled_at=row["settled_at"],
         attempts=row["attempts"],
         lacking=row["lacking"] or "",
+        released_by=row["released_by"] or "",
     )
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import (
 
 from node.ledger.columns import Flag, Moment, Plain, Structure
 
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 """Every revision that this version of the node knows, oldest first; the last one is ours."""
 
 metadata = MetaData(
@@ -206,6 +206,7 @@ job = Table(
     Column("findings", Structure, doc="what the model found, and facts of the run"),
     Column("turn_at", Moment, doc="its turn goes by this instead of when it was made"),
     Column("lacking", Plain, doc="what its study lacks, or lacked when it was released"),
+    Column("released_by", Plain, doc="who let its result go out that was held for doubt"),
     info={"about": "One model run over one edition of one series."},
     sqlite_strict=True,
 )

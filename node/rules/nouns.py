@@ -236,7 +236,8 @@ class Job:
     `settled_at` the moment that every result of the job bears as its content time, so that a
     retry makes the same bytes. `bundle_hash` is the one the shelf held when the job was made. One
     that is `stat` goes before those in the queue that have not waited for long. `lacking` names
-    what its study lacked when it was no longer waited for.
+    what its study lacked when it was no longer waited for, `released_by` who let its result go out
+    that was held since the model was not sure enough.
     """
 
     job_id: str
@@ -252,6 +253,7 @@ class Job:
     attempts: int = 0
     stat: bool = False
     lacking: str = ""
+    released_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal, TypeAlias
 
+from node.rules.doubting import Action
+
 Demand: TypeAlias = tuple[str, "tuple[Demand, ...] | str"]
 """Which names there have to be: ("name", name), ("and", demands) or ("or", demands)."""
 
@@ -31,7 +33,8 @@ class RouteInputs:
     Without `tilted` no leaning stack is read, without `variable_spacing` none whose sections are
     spaced differently, and at most `missing_slices` are filled. `scope` is
     for volumes of another plane or extent than the bundle is for, `modality` for grey values that
-    contradict the header.
+    contradict the header. `doubt` is what is done at least when a score of the model's is above the
+    bound that its bundle states; None leaves that to the bundle.
     """
 
     tilted: bool = True
@@ -39,3 +42,4 @@ class RouteInputs:
     missing_slices: int | None = None
     scope: Literal["refuse", "mark"] = "refuse"
     modality: Literal["refuse", "mark", "off"] = "mark"
+    doubt: Action | None = None

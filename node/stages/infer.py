@@ -226,6 +226,8 @@ class Infer:
             volume, findings, bundle.manifest, named, folder, self._predecessors(job)
         )
         run = self._scope.judge_findings(begun, job.route)
+        if not isinstance(run, Refusal):
+            run = self._scope.judge_doubts(run, bundle, job)
         return run if isinstance(run, Refusal) else (run, before)
 
     def _look(

@@ -4,7 +4,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from node.bundles.runner import Runner
@@ -14,7 +14,7 @@ from node.dicom import header, results
 from node.dicom.header import Part10
 from node.dicom.results import ResultSet
 from node.dicom.volume import read_volume
-from node.rules import naming
+from node.rules import doubting, naming
 from node.rules.failures import Refusal
 from node.rules.nouns import STANDARD_OUTPUTS, Job, Output
 
@@ -64,6 +64,8 @@ def run_once(
         artefact = findings.facts.get("artefact", "")
         job = _job(list(found.values()), bundle, clock, artefact)
         run = results.begin(volume, findings, bundle.manifest, job, Path(work))
+        doubts = doubting.doubts(findings.scores, bundle.manifest.classifying.bounds)
+        run = replace(run, marks=tuple(one.what for one in doubts))  # who asked reads it here
         made = results.make(run, wanted)
         if isinstance(made, results.Withheld):
             return made.refusal

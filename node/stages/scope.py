@@ -12,9 +12,9 @@ from node.dicom.extent import extent_of
 from node.dicom.reading import text_of
 from node.dicom.results import ModelRun
 from node.dicom.volume import Volume
-from node.rules import scoping
+from node.rules import doubting, scoping
 from node.rules.failures import Fault, Refusal
-from node.rules.nouns import InputRequirement, Route
+from node.rules.nouns import InputRequirement, Job, Route
 from node.rules.wishes import RouteInputs
 
 CHECK = "modality_check"
@@ -80,6 +80,12 @@ class Scope:
                 Fault.INPUT,
                 "Route them to a model that classifies",
             )
+        if bundle.manifest.sees_pictures and len(volume.voxels) != 1:
+            return Refusal(
+                f"the model reads one picture; the series has {len(volume.voxels)} slices",
+                Fault.INPUT,
+                "Route series of single pictures to this model",
+            )
         inputs = self._inputs(route)
         wrong = []
         extent = extent_of(volume)
@@ -111,6 +117,24 @@ class Scope:
             return _refused(wrong)
         marks = tuple(f"out of scope: {one}" for one in wrong)
         return replace(run, volume=replace(run.volume, repairs=(*run.volume.repairs, *marks)))
+
+    def judge_doubts(self, run: ModelRun, bundle: Bundle, job: Job) -> ModelRun | Refusal:
+        """Hold back what the model is not sure enough of, or mark it.
+
+        What a person has released is marked, too, and goes out.
+        """
+        bounds = bundle.manifest.classifying.bounds
+        found = doubting.doubts(run.findings.scores, bounds, self._inputs(job.route).doubt)
+        marks = tuple(one.what for one in found)
+        why = doubting.reason(found)
+        if not why:
+            return replace(run, marks=(*run.marks, *marks)) if marks else run
+        if why.startswith(doubting.HELD):
+            if job.released_by:
+                return replace(run, marks=(*run.marks, *marks, "released by a person"))
+            advice = f"Look at the images, then `radnode release {job.job_id}` to have it sent"
+            return Refusal(why, Fault.MODEL, advice)
+        return Refusal(why, Fault.MODEL, "Read the study without it")
 
     def _inputs(self, route: str) -> RouteInputs:
         known = self._routes.get(route)

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from node.bundles.recipe import Step, _flat
 from node.engines import inferer
 from node.engines.pipeline import Pipeline
+from node.engines.steps import PICTURE
 
 torch = pytest.importorskip("torch", reason="the extra torch is not installed")
 monai = pytest.importorskip("monai", reason="the extra torch is not installed")
@@ -100,6 +102,45 @@ def test_preprocessing_equals_monai(steps, small_head):
     np.testing.assert_allclose(grid.affine, theirs.affine.numpy(), atol=1e-6)
     spread = float(theirs.max() - theirs.min())
     np.testing.assert_allclose(grid.voxels, theirs.numpy(), atol=2e-5 * spread, rtol=0)
+
+
+PICTURES = {
+    "as it comes": [],
+    "resize": [step("Resized", spatial_size=[33, 70], mode="bilinear")],
+    "resize, corners aligned": [
+        step("Resized", spatial_size=[120, 40], mode="bilinear", align_corners=True)
+    ],
+    "rows first": [step("Transposed", indices=[0, 2, 1])],
+    "three channels, each by its own numbers": [
+        step("RepeatChanneld", repeats=3),
+        step(
+            "NormalizeIntensityd",
+            subtrahend=[0.4, 0.5, 0.6],
+            divisor=[0.2, 0.3, 0.4],
+            channel_wise=True,
+        ),
+    ],
+    "each channel by its own mean": [
+        step("RepeatChanneld", repeats=2),
+        step("NormalizeIntensityd", channel_wise=True, nonzero=True),
+    ],
+}
+
+
+@pytest.mark.parametrize("steps", PICTURES.values(), ids=PICTURES.keys())
+def test_a_picture_is_prepared_as_monai_does(steps, small_head):
+    """MONAI's readers give a picture as [columns, rows] (LoadImage, reverse_indexing=False)."""
+    picture = small_head.voxels[30:31]
+    seen = {"image": MetaTensor(torch.from_numpy(picture.astype(np.float32).swapaxes(1, 2)))}
+    theirs = composed(steps, "image")(seen)["image"].numpy()
+    flat = [_flat(Step(one["name"], one["arguments"])).as_plain() for one in steps]
+    plain = Pipeline([step(PICTURE), *flat], SIMPLE, [])
+    grid, _ = plain.prepare(picture, small_head.affine)
+    shown = []
+    plain.infer(grid, lambda batch: shown.append(batch) or batch)
+    assert shown[0].shape == (1, *theirs.shape)
+    spread = float(theirs.max() - theirs.min())
+    np.testing.assert_allclose(shown[0][0], theirs, atol=2e-5 * spread, rtol=0)
 
 
 @pytest.mark.parametrize("nearest", [True, False])

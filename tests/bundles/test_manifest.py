@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from node.bundles import recipe
+from node.bundles import recognised
 from node.bundles.manifest import Manifest, read_manifest
-from node.engines import pipeline
+from node.engines import steps
 from node.rules.nouns import Choose
 
 
@@ -121,7 +121,7 @@ def transforms(config, which="preprocessing"):
             lambda c: transforms(c).append(
                 {"_target_": "Resized", "keys": "image", "spatial_size": [8, 8, 8], "mode": "area"}
             ),
-            ["preprocessing.transforms.1.mode must be trilinear or nearest"],
+            ["preprocessing.transforms.1.mode must be trilinear or bilinear or nearest"],
         ),
         (
             lambda c: transforms(c).append(
@@ -139,7 +139,7 @@ def transforms(config, which="preprocessing"):
             lambda c: transforms(c).append(
                 {"_target_": "NormalizeIntensityd", "keys": "image", "divisor": "$1/0"}
             ),
-            ["preprocessing.transforms.1.divisor must be a number or null"],
+            ["preprocessing.transforms.1.divisor must be a number, one for each channel, or null"],
         ),
         (
             lambda c: transforms(c).append(
@@ -175,7 +175,7 @@ def test_a_complaint_about_the_recipe_names_the_place(change, edit, words):
 
 
 def test_what_is_recognised_is_what_the_pipeline_can_do():
-    before = {name for name, known in recipe.PREPROCESSING.items() if not known.free}
-    after = {name for name, known in recipe.POSTPROCESSING.items() if not known.free}
-    assert before == {*pipeline.SPATIAL, *pipeline.INTENSITY}
-    assert after == {*pipeline.LABELS, "Invertd"}
+    before = {name for name, known in recognised.PREPROCESSING.items() if not known.free}
+    after = {name for name, known in recognised.POSTPROCESSING.items() if not known.free}
+    assert {*before, recognised.PICTURE} == {*steps.SPATIAL, *steps.INTENSITY}
+    assert after == {*steps.LABELS, "Invertd"}

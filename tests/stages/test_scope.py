@@ -34,7 +34,8 @@ def judge(host, volume, folder, requirement=ANY, **inputs):
     shelf, runner = host
     route = Route("r", {}, "m", (), inputs=RouteInputs(**inputs))
     bundle = SimpleNamespace(
-        path=None, manifest=SimpleNamespace(requirement=requirement, segments=())
+        path=None,
+        manifest=SimpleNamespace(requirement=requirement, segments=(), sees_pictures=False),
     )
     scope = Scope(shelf, runner, {"r": route}, lambda _: 60.0)
     return scope.judge(volume, bundle, "r", folder)

@@ -174,4 +174,7 @@ def facts(run: ModelRun) -> dict[str, object]:
         }
     if findings.probabilities:
         told["probabilities"] = {k: round(v, 4) for k, v in findings.probabilities.items()}
+        told["scores"] = {k: round(v, 4) for k, v in findings.scores.items()}
+    if run.marks:
+        told["marks"] = list(run.marks)
     return told

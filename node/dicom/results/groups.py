@@ -42,6 +42,7 @@ def algorithm(run: ModelRun) -> sr.AlgorithmIdentification:
     """
     model, facts = run.model.identity, run.findings.facts
     ran = [f"{key}={plain_ascii(facts[key])}" for key in ("engine", "precision") if key in facts]
+    ran += [f"{name}={score:.3g}" for name, score in sorted(run.findings.scores.items())]
     return sr.AlgorithmIdentification(
         name=plain_ascii(model.name),
         version=plain_ascii(model.version) or "unknown",
@@ -51,6 +52,7 @@ def algorithm(run: ModelRun) -> sr.AlgorithmIdentification:
             *([RESEARCH_NOTICE] if model.intended_use == "research" else []),
             *ran,
             *(f"input: {plain_ascii(one, 200)}" for one in run.volume.repairs),
+            *(f"mark: {plain_ascii(one, 200)}" for one in run.marks),
         ],
     )
 

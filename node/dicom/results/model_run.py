@@ -39,8 +39,8 @@ class ModelRun:
     """What a model saw and found, and whose results are to be made of it.
 
     `measured` holds the measurements of every label of the model, `folder` is where files are
-    written, `predecessors` are the results of the edition before. The same run makes the same
-    bytes, whenever and wherever.
+    written, `predecessors` are the results of the edition before, `marks` what a reader has to know
+    before relying on it. The same run makes the same bytes, whenever and wherever.
     """
 
     volume: Volume
@@ -50,6 +50,7 @@ class ModelRun:
     folder: Path
     measured: Mapping[int, Measured] = field(default_factory=dict)
     predecessors: Sequence[Result] = ()
+    marks: tuple[str, ...] = ()
 
     @property
     def present(self) -> list[Segment]:

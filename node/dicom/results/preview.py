@@ -84,8 +84,8 @@ def _draw_planes(picture: Image.Image, run: ModelRun) -> None:
 
 
 def table(run: ModelRun) -> list[Row]:
-    """Give the figures of a run: classes first, then what was found, then what was not."""
-    rows: list[Row] = []
+    """Give the figures of a run: marks first, classes, what was found, what was not."""
+    rows: list[Row] = [(_plain(mark), "!", WARNING) for mark in run.marks]
     for kind in run.model.classes:
         probability = run.findings.probabilities.get(kind.name)
         if probability is not None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Table, select, update
+from sqlalchemy import ColumnElement, Table, select, update
 
 from node.ledger.chain import Concerns
 from node.ledger.finding import Found, find
@@ -14,6 +14,7 @@ from node.ledger.transactions import Page, Transactions, chunks
 from node.ledger.writing.inferring import FREE
 from node.ledger.writing.owing import move, rows_of
 from node.rules import states
+from node.rules.doubting import HELD
 from node.rules.events import Event
 
 KINDS: Mapping[str, Sequence[Table]] = {"instances": (instance, conflict), "results": (result,)}
@@ -36,6 +37,23 @@ class Sweeping(Transactions):
         with self._writing() as page:
             found = find(page.connection, uid)
             return [*_retry_jobs(page, found, by), *_retry_deliveries(page, found, by)]
+
+    def release(self, uid: str, by: str) -> list[str]:
+        """Have results sent that were held since the model was not sure enough; it looks again.
+
+        Args:
+            uid: of a study, a series or a job.
+            by: the person who looked at it.
+
+        Returns:
+            What was released, as "job NAME"; nothing if nothing was held for that.
+        """
+        with self._writing() as page:
+            found = find(page.connection, uid)
+            if found.kind in ("result", "delivery"):
+                return []
+            held = (jobs.c.state == "refused", jobs.c.reason.startswith(HELD))
+            return _put_back(page, found.jobs, held, {"by": by, "released": True}, released_by=by)
 
     def instances_lost(self, names: Sequence[str]) -> None:
         """Note images whose files are gone or not whole, by the files' names in the spool.
@@ -92,18 +110,29 @@ class Sweeping(Transactions):
 
 
 def _retry_jobs(page: Page, found: Found, by: str) -> list[str]:
+    ended = (jobs.c.state.in_(("refused", "failed", "held")),)
+    names = found.jobs if found.kind not in ("result", "delivery") else ()
+    return _put_back(page, names, ended, {"by": by})
+
+
+def _put_back(
+    page: Page,
+    names: Sequence[str],
+    which: Sequence[ColumnElement[bool]],
+    told: Mapping[str, object],
+    **more: str,
+) -> list[str]:
     put_back = []
-    for some in chunks(found.jobs if found.kind not in ("result", "delivery") else ()):
-        ended = jobs.c.state.in_(("refused", "failed", "held"))
-        query = select(jobs).where(jobs.c.job_id.in_(some), ended).order_by(jobs.c.created_at)
+    for some in chunks(names):
+        query = select(jobs).where(jobs.c.job_id.in_(some), *which).order_by(jobs.c.created_at)
         for row in page.connection.execute(query).mappings().all():
             state = states.after("job", row["state"], Event.JOB_RETRIED)
             change = update(jobs).where(jobs.c.job_id == row["job_id"])
             values = {"state": state, "attempts": 0, "not_before": page.now, "finished_at": None}
             values |= {"reason": None, "advice": None, "lacking": None}  # whatever it lacks
-            page.connection.execute(change.values(**values, **FREE))
+            page.connection.execute(change.values(**values, **more, **FREE))
             subject = f"job {row['job_id']}"
-            page.note(Event.JOB_RETRIED, subject, job_concerns(row), {"by": by})
+            page.note(Event.JOB_RETRIED, subject, job_concerns(row), told)
             put_back.append(subject)
     return put_back
 

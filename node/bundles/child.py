@@ -31,10 +31,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 import numpy as np
 
+from node.bundles import label_maps
 from node.bundles.arrivals import Arrivals
 from node.clock import Clock, SystemClock
 from node.engines.batching import Batches
@@ -104,7 +105,7 @@ class Loaded:
         self._batches.begin()
         if not self._makes_labels:
             return {**reply, "values": [float(value) for value in outcome.ravel()]}
-        _write(Path(request["answer"]), _label_map(outcome))
+        label_maps.write(Path(request["answer"]), label_maps.label_map(outcome))
         return {**reply, "labels": request["answer"]}
 
     def _classified(
@@ -152,7 +153,7 @@ class Loaded:
             return {"why": arrivals.why}
         rest = self._clock.monotonic() - started
         seconds = {"while it arrived": arrivals.early_seconds, "after the last slice": rest}
-        _write(Path(request["answer"]), _label_map(outcome))
+        label_maps.write(Path(request["answer"]), label_maps.label_map(outcome))
         return {**self._reply(seconds, arrivals.windows), "labels": request["answer"]}
 
     def sample(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -202,21 +203,50 @@ def _suited(inferer: Mapping[str, Any], engine: Engine) -> Mapping[str, Any]:
     return {**inferer, "arguments": arguments}
 
 
-def _label_map(outcome: np.ndarray) -> np.ndarray:
-    if outcome.ndim != 4 or len(outcome) != 1:
-        raise ValueError(f"the bundle made an array of shape {outcome.shape}, not one label map")
-    large = outcome.dtype != np.uint8 and outcome.size and outcome.max() > 255
-    return outcome[0].astype(np.uint16 if large else np.uint8, copy=False)
+class Serves(Protocol):
+    """A bundle in this process, whoever runs it."""
+
+    facts: dict[str, str]
+
+    def predict(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Look at one volume."""
+        ...
+
+    def begin(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Begin with a series whose slices still arrive."""
+        ...
+
+    def feed(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Take slices of that series."""
+        ...
+
+    def finish(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Run what is left of that series."""
+        ...
+
+    def sample(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Keep a window to be timed with."""
+        ...
+
+    def time(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Run the network alone on that window."""
+        ...
+
+    def advance(self) -> bool:
+        """Use the time while nothing is asked; False when there is nothing to do."""
+        ...
+
+    def card_mb(self) -> float:
+        """Say how much of an accelerator's memory it holds."""
+        ...
 
 
-def _write(path: Path, labels: np.ndarray) -> None:
-    """Write a .npy file; slice by slice, for `np.save` takes seconds where they lie in reverse."""
-    with path.open("wb") as file:
-        descr = np.lib.format.dtype_to_descr(labels.dtype)
-        header = {"descr": descr, "fortran_order": False, "shape": labels.shape}
-        np.lib.format.write_array_header_1_0(file, header)
-        for plane in labels:
-            file.write(np.ascontiguousarray(plane).data)
+def _loaded(request: Mapping[str, Any], clock: Clock) -> Serves:
+    if not request.get("by_monai"):
+        return Loaded(request, clock)
+    from node.bundles.by_monai import ByMonai  # it imports MONAI, which takes seconds
+
+    return ByMonai(request, clock)
 
 
 class Service:
@@ -225,7 +255,7 @@ class Service:
     def __init__(self, clock: Clock) -> None:
         """`clock` is for the stopwatch."""
         self._clock = clock
-        self._loaded: Loaded | None = None
+        self._loaded: Serves | None = None
 
     def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Do what is asked, or say that memory ran out."""
@@ -243,7 +273,7 @@ class Service:
         verb = request["verb"]
         if verb == "load":
             _bound(request.get("memory_mb", 0))
-            self._loaded = Loaded(request, self._clock)
+            self._loaded = _loaded(request, self._clock)
             return {"ready": self._loaded.facts, "card_mb": self._loaded.card_mb()}
         if self._loaded is None:
             raise ValueError(f"asked to {verb} before a bundle was loaded")

@@ -56,8 +56,8 @@ def compile_bundle(
     Returns:
         A record for each way, passed or not.
     """
-    if len(bundle.manifest.classifying.members) > 1:
-        say("nothing to compile: the networks of an ensemble run by their own weights")
+    if bundle.why_not_compiled:
+        say(f"nothing to compile: {bundle.why_not_compiled}")
         return []
     wanted = candidates(wish, bundle.engine, this_machine())
     if not wanted:

@@ -16,7 +16,7 @@ from node.bundles.classifying import Classifying
 from node.bundles.metadata import FILE as METADATA
 from node.bundles.metadata import Metadata, contradictions, input_format, sentence
 from node.bundles.recipe import FILE as INFERENCE
-from node.bundles.recipe import Recipe, read_recipe
+from node.bundles.recipe import Recipe, Step, read_recipe
 from node.bundles.recognised import PICTURE
 from node.bundles.ways import Way
 from node.rules.nouns import Classification, InputRequirement, ModelIdentity, Segment
@@ -55,6 +55,7 @@ class Manifest:
     sha256, `precision` is what the engine computes in ("f32", or "bf16" where the bundle says
     so), `input_shape` the network's spatial input shape when it is fixed, of two numbers where it
     sees one picture, and `channels` how many it has. `classifying` says how classes are scored.
+    With `by_monai` MONAI itself runs the bundle, and the recipe is empty.
     `calibration` names
     .npz files of the bundle to calibrate 8-bit networks on (none: the golden cases), `tolerance`
     what a compiled network may differ by.
@@ -72,6 +73,7 @@ class Manifest:
     calibration: tuple[str, ...] = ()
     tolerance: Tolerance = field(default_factory=Tolerance)
     channels: int = 1
+    by_monai: bool = False
     classifying: Classifying = field(default_factory=Classifying)
 
     @property
@@ -96,6 +98,15 @@ class Bundle:
     engine: str
     ways: tuple[Way, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def why_not_compiled(self) -> str:
+        """Say why nothing is compiled of it; "" when it can be."""
+        if self.manifest.by_monai:
+            return "MONAI's own pipeline runs it as it is"
+        if len(self.manifest.classifying.members) > 1:
+            return "the networks of an ensemble run by their own weights"
+        return ""
 
     @property
     def reference(self) -> Way:
@@ -156,7 +167,7 @@ def read_manifest(folder: Path, sha256: str = "") -> Manifest | list[str]:
     complaints.extend(contradictions(said.dicom))
     channels, shape = input_format(metadata)
     flat = len(shape) if shape else 3
-    recipe = read_recipe(inference, labels=bool(said.dicom.segments), dimensions=flat)
+    recipe = _recipe(inference, said, flat)
     if isinstance(recipe, list):
         return complaints + recipe
     complaints.extend(_misclassified(said, recipe))
@@ -170,6 +181,19 @@ def read_manifest(folder: Path, sha256: str = "") -> Manifest | list[str]:
     if complaints:
         return complaints
     return _manifest(folder.name, sha256, said, recipe, (channels, shape))
+
+
+def _recipe(inference: Mapping[str, object], said: Metadata, dimensions: int) -> Recipe | list[str]:
+    """Read what happens before and after the network, unless MONAI is to do it."""
+    if said.dicom.pipeline == "monai":
+        parts = ("preprocessing", "inferer", "postprocessing")
+        lacking = [f"{INFERENCE}: {part} is missing" for part in parts if part not in inference]
+        return lacking or Recipe((), Step("MONAI"), ())
+    recipe = read_recipe(inference, labels=bool(said.dicom.segments), dimensions=dimensions)
+    if isinstance(recipe, list) and any("not recognised" in one for one in recipe):
+        how = 'with "pipeline": "monai" in dicom MONAI runs it, slower, and executes what it says'
+        return [*recipe, f"{INFERENCE}: {how}"]
+    return recipe
 
 
 def _misclassified(said: Metadata, recipe: Recipe) -> Iterator[str]:
@@ -227,6 +251,7 @@ def _manifest(
         precision=block.precision,
         input_shape=seen[1],
         channels=seen[0],
+        by_monai=block.pipeline == "monai",
         classifying=block.classification.noun() if block.classification else Classifying(),
         calibration=tuple(block.calibration),
         tolerance=Tolerance(**block.tolerance.model_dump()),

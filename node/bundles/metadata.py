@@ -173,6 +173,7 @@ class DicomBlock(_Strict):
     tolerance: _Tolerance = _Tolerance()
     windows: _Windows = _Windows()
     classification: _Classifying | None = None
+    pipeline: Literal["own", "monai"] = "own"
 
 
 class Metadata(BaseModel):

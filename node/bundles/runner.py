@@ -363,6 +363,8 @@ def _load_request(bundle: Bundle, way: Way, threads: int, memory_mb: float) -> d
     recipe = bundle.manifest.recipe
     return {
         "verb": "load",
+        "by_monai": bundle.manifest.by_monai,
+        "bundle": str(bundle.path),
         "engine": way.engine,
         "weights": str(way.weights),
         "network": recipe.network.as_plain() if recipe.network else None,

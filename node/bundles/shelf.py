@@ -30,7 +30,14 @@ from node.bundles.manifest import (
 from node.bundles.runner import Runner
 from node.bundles.standing import Standing, is_old, standing_of
 from node.bundles.ways import Way, Wish, Wishes, candidates
-from node.bundles.weights import SUFFIXES, UnfitWeightsError, engine_for, missing_for
+from node.bundles.weights import (
+    BY_MONAI,
+    SUFFIXES,
+    UnfitWeightsError,
+    by_monai_problems,
+    engine_for,
+    missing_for,
+)
 from node.clock import Clock, SystemClock
 from node.rules.failures import Fault, Refusal
 
@@ -162,7 +169,7 @@ class Shelf:
         """
         name, machine = bundle.path.name, this_machine()
         wish = self._wishes.of_model(name)
-        if len(bundle.manifest.classifying.members) > 1:  # nothing is compiled of an ensemble
+        if bundle.why_not_compiled:
             return (), ()
         ways: list[Way] = []
         notes: list[str] = []
@@ -250,6 +257,9 @@ def _examine(folder: Path) -> _Examined:
     if engine is None or weights is None:
         return _Examined(None, problems + why_not)
     problems += _other_problems(folder, manifest, engine)
+    if manifest.by_monai:
+        problems += by_monai_problems(weights)
+        engine = BY_MONAI
     if engine == "state_dict" and manifest.recipe.network is None:
         problems.append("configs/inference.json: network_def must name one of monai.networks.nets")
     return _Examined(Bundle(folder, digest, manifest, weights, engine), problems)

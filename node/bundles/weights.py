@@ -8,7 +8,14 @@ from pathlib import Path
 SUFFIXES = (".onnx", ".xml", ".ts", ".pt", ".pth", ".bin")
 """Files that may lie among a bundle's weights; .bin only beside the .xml of the same name."""
 
-NEEDS = {"openvino": ("openvino",), "torchscript": ("torch",), "state_dict": ("torch", "monai")}
+BY_MONAI = "monai"
+"""Stands for an engine where MONAI itself runs a bundle (`node.engines.monai_bundle`)."""
+NEEDS = {
+    "openvino": ("openvino",),
+    "torchscript": ("torch",),
+    "state_dict": ("torch", "monai"),
+    BY_MONAI: ("torch", "monai"),
+}
 """What must be installed for each engine."""
 
 INSTALL = {"openvino": "make install"}
@@ -57,6 +64,14 @@ def missing_for(engine: str) -> str:
         return ""
     command = INSTALL.get(engine, WITH_TORCH)
     return f"{engine} weights need {' and '.join(missing)}: run {command} in the checkout"
+
+
+def by_monai_problems(weights: Path) -> list[str]:
+    """Say why MONAI cannot run a bundle with these weights here; nothing when it can."""
+    if engine_for(weights) == "openvino":
+        return [f"{weights.name}: MONAI's own pipeline runs TorchScript or a state dict"]
+    missing = missing_for(BY_MONAI)
+    return [missing] if missing else []
 
 
 def _torch_kind(path: Path) -> str:

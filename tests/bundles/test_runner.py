@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from node.bundles import label_maps
 from node.bundles.allowing import Allowances
 from node.bundles.runner import Runner
 from node.dicom.findings import Findings
@@ -220,13 +221,11 @@ def test_labels_that_were_not_announced_are_refused(make_bundle, block, runner, 
 
 
 def test_a_label_map_is_written_as_it_is_however_it_lies_in_memory(tmp_path):
-    from node.bundles.child import _write
-
     labels = np.random.default_rng(1).integers(0, 300, (7, 11, 13), np.uint16)
     views = (labels, labels[::-1, ::-1, ::-1], labels.transpose(2, 0, 1), labels[:1])
     for at, view in enumerate(views):
         path = tmp_path / f"{at}.npy"
-        _write(path, view)
+        label_maps.write(path, view)
         read = np.load(path, mmap_mode="r", allow_pickle=False)
         assert (read.dtype, read.shape) == (np.uint16, view.shape)
         np.testing.assert_array_equal(read, view)

@@ -18,7 +18,7 @@ RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip install -qq --disable-pip-version-check
 # A stamp bears the digest of pyproject.toml and of where it lies: other pins or another place,
 # another install.
-KEY := $(shell { cat pyproject.toml; echo "$(CURDIR)"; } | sha256sum | cut -c1-12)
+KEY := $(shell { cat pyproject.toml Makefile; echo "$(CURDIR)"; } | sha256sum | cut -c1-12)
 BASE := $(VENV)/.base-$(KEY)
 FULL := $(VENV)/.full-$(KEY)
 
@@ -68,11 +68,16 @@ $(BASE): | venv
 	@$(RUN) -m pip uninstall -qq -y setuptools 2>/dev/null || true
 	@touch $@
 
+# nnU-Net's networks, to import what it trained. Alone: what it asks for besides is for other networks,
+# and would bring a torchvision that does not go with a torch for CPUs.
+NNUNET := dynamic-network-architectures==0.4.4
+
 # torch first and alone, so that nothing else pulls another build of it.
 $(FULL): | venv
 	@echo "Installing the pinned dependencies, torch and the tools of the tests"
 	@$(PIP) torch==2.13.0
 	@$(PIP) -e '.[postgresql,torch,export,test,lint]'
+	@$(PIP) --no-deps $(NNUNET)
 	@touch $@ $(BASE)
 
 # The real peers of the tests. Debian only, and only where we may; otherwise their tests say why

@@ -18,6 +18,7 @@ from node.bundles.classifying import unfit_statistics
 from node.bundles.compiled import Compiled, Record, key_of
 from node.bundles.golden import FILE as GOLDEN
 from node.bundles.golden import golden_problems
+from node.bundles.importing import Order, bring, write_case
 from node.bundles.machine import this_machine
 from node.bundles.manifest import (
     Bundle,
@@ -161,6 +162,24 @@ class Shelf:
                 return _unfit(source.name, ["it changed while it was copied; try again"])
             self._replace(incoming, self._dir / source.name)
         return self.record(source.name, by)
+
+    def bring(self, order: Order, by: str = "", threads: int = 2) -> Bundle | Refusal:
+        """Make a bundle of what others trained, and put it on the shelf."""
+        if not order.name.isidentifier():
+            return Refusal(f"{order.name!r} is no name for a model", Fault.MODEL, "Say --name")
+        runner = Runner(threads)
+        try:
+            with tempfile.TemporaryDirectory(prefix="import-") as work:
+                made = bring(order, Path(work), threads)
+                if isinstance(made, Refusal):
+                    return made
+                bundle = _examine(made).bundle
+                if bundle is None:
+                    return _unfit(order.name, _examine(made).problems)
+                refusal = write_case(bundle, runner, Path(work))
+                return refusal or self.add(made, by, threads)
+        finally:
+            runner.close()
 
     def _ways(self, bundle: Bundle) -> tuple[tuple[Way, ...], tuple[str, ...]]:
         """Find the compiled networks that may be used here, the boldest first, and say what not.

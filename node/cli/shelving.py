@@ -8,6 +8,7 @@ from typing import Any
 from node.app.hosting import runner_of, shelf_of, threads_of
 from node.bundles.compiled import Record
 from node.bundles.compiling import Workshop, compile_bundle
+from node.bundles.importing import Order, is_foreign
 from node.bundles.manifest import Bundle
 from node.bundles.shelf import Shelf
 from node.bundles.ways import AUTO, ENGINES, PRECISIONS, Wish
@@ -31,6 +32,16 @@ def add_verbs(verbs: Any) -> None:  # noqa: ANN401 - argparse keeps the type pri
     sub.add_argument(
         "--precision", choices=[AUTO, *PRECISIONS], default=AUTO, help="in it (%(default)s)"
     )
+    said = sub.add_argument_group("add, of what is no bundle yet (nnU-Net v2, a weight file)")
+    said.add_argument(
+        "--name", dest="name_of_model", metavar="NAME", help="what the model is to be called"
+    )
+    said.add_argument("--case", type=Path, help="an image, or a folder with one DICOM series")
+    said.add_argument("--modality", default="", help="what it reads: CT, MR, PT")
+    said.add_argument("--orientation", default="", help="nnU-Net: how training arrays lay, as SPL")
+    said.add_argument("--fold", default="", help="nnU-Net: which; the first by default")
+    said.add_argument("--configs", type=Path, help="a weight file's metadata.json, inference.json")
+    said.add_argument("--licence", type=Path, help="a text file")
     sub.add_argument("--again", action="store_true", help="compile what is compiled already, too")
 
 
@@ -40,7 +51,7 @@ def _models(options: argparse.Namespace, config: Config) -> int:
         what = "FOLDER" if options.what == "add" else "NAME"
         raise UsageError(f"say which: radnode models {options.what} {what}")
     if options.what == "add":
-        return _add(shelf, Path(options.name))
+        return _add(shelf, options, threads_of(config))
     if options.what == "compile":
         return _compile(shelf, options, config)
     if options.what == "show":
@@ -80,13 +91,33 @@ def _check(shelf: Shelf, names: list[str], threads: int) -> int:
     return 1 if unfit else 0
 
 
-def _add(shelf: Shelf, path: Path) -> int:
-    added = shelf.add(path)
+def _add(shelf: Shelf, options: argparse.Namespace, threads: int) -> int:
+    path = Path(options.name)
+    if is_foreign(path):
+        added = _bring(shelf, path, options, threads)
+    else:
+        added = shelf.add(path, threads=threads)
     if isinstance(added, Refusal):
         raise FailedError(f"not added: {added}")
     who = added.manifest.identity
     say(f"{who.name} {who.version} is on the shelf, sha256 {who.bundle_hash}")
     return 0
+
+
+def _bring(shelf: Shelf, path: Path, options: argparse.Namespace, threads: int) -> Bundle | Refusal:
+    if not options.name_of_model or options.case is None:
+        raise UsageError("say --name, and --case with an image to hold the outcome against")
+    order = Order(
+        path,
+        options.name_of_model,
+        options.case,
+        options.modality,
+        options.orientation,
+        options.fold,
+        options.configs,
+        options.licence,
+    )
+    return shelf.bring(order, threads=threads)
 
 
 def _compile(shelf: Shelf, options: argparse.Namespace, config: Config) -> int:

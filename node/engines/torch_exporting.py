@@ -27,17 +27,31 @@ def export(
     Raises:
         CannotBuildError: PyTorch cannot express it in ONNX.
     """
-    warnings.simplefilter("ignore")
-    logging.disable(logging.WARNING)
     example = torch.zeros(tuple(shape))
     if network is None:
         module = torch.jit.load(str(weights), map_location="cpu").eval()
-        by_export = False  # torch.export takes programs in Python only
-    else:
-        from node.engines.torch_engine import with_state
+        return as_onnx(module, example, target, by_export=False)
+    from node.engines.torch_engine import with_state
 
-        module = with_state(weights, network, "cpu").eval()
-        by_export = True
+    return as_onnx(with_state(weights, network, "cpu").eval(), example, target, by_export=True)
+
+
+def as_onnx(
+    module: torch.nn.Module, example: torch.Tensor, target: Path, *, by_export: bool
+) -> Path:
+    """Write a network as ONNX of the shape of `example`.
+
+    Args:
+        module: the network.
+        example: [1, channels, x, y, z].
+        target: the .onnx to write.
+        by_export: by torch.export, which takes programs in Python only, no TorchScript.
+
+    Raises:
+        CannotBuildError: PyTorch cannot express it in ONNX.
+    """
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
     names = {"input_names": ["image"], "output_names": ["pred"]}
     try:
         with torch.inference_mode(mode=not by_export):

@@ -60,7 +60,7 @@ def _behind(number: int, rooms: Rooms, *, stat: bool) -> Behind:
         if came is None:
             raise RuntimeError("a series had no result in time")
         ends.append(came.at - last)
-        rooms.contender.clear(series.series)
+    rooms.contender.clear(ours.series)  # only now: it takes what waits, too
     return Behind(number, stat, ends[0], max(ends))
 
 

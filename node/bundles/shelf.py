@@ -165,8 +165,9 @@ class Shelf:
 
     def bring(self, order: Order, by: str = "", threads: int = 2) -> Bundle | Refusal:
         """Make a bundle of what others trained, and put it on the shelf."""
-        if not order.name.isidentifier():
-            return Refusal(f"{order.name!r} is no name for a model", Fault.MODEL, "Say --name")
+        if not order.name.replace("-", "_").isidentifier():
+            why = f"{order.name!r} is no name for a model"
+            return Refusal(why, Fault.MODEL, "Name it in letters, digits, _ and -")
         runner = Runner(threads)
         try:
             with tempfile.TemporaryDirectory(prefix="import-") as work:

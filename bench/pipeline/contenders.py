@@ -1,6 +1,6 @@
 """The ways from a series to its mask that are compared; each runs in a process of its own.
 
-python -m bench.pipeline.contenders NAME FOLDER OVERLAP ANSWER [--quick]
+python -m bench.pipeline.contenders NAME FOLDER OVERLAP ANSWER [--quick] [--real]
 """
 
 import hashlib
@@ -199,6 +199,8 @@ CONTENDERS: dict[str, Callable[..., Run]] = {
     STREAMED: partial(streamed, boxed=False),
     BOXED: partial(streamed, boxed=True),
 }
+NNUNET = "nnU-Net's predictor"
+"""It runs in an environment of its own (`bench.pipeline.nnunet`)."""
 ONCE: dict[str, Callable[..., Run]] = {
     EXACT_MONAI: partial(monai, engine="openvino f32", nearest=False),
     EXACT_OURS: partial(batch, precision="f32", nearest=False),
@@ -211,7 +213,7 @@ def main() -> int:
     name, folder, overlap, answer = sys.argv[1:5]
     quick = "--quick" in sys.argv
     run = {**CONTENDERS, **ONCE}[name](Path(folder), float(overlap), quick=quick)
-    labels, seconds = run(series(Path(folder), quick=quick))
+    labels, seconds = run(series(Path(folder), quick=quick, real="--real" in sys.argv))
     labels = np.ascontiguousarray(labels)
     np.save(answer, labels)
     status = Path("/proc/self/status").read_text(encoding="ascii")

@@ -67,8 +67,13 @@ def phantom(shape: tuple[int, int, int], seed: int) -> tuple[Array, Array]:
 # ---- the series ------------------------------------------------------------------------------
 
 
-def series(folder: Path, *, quick: bool) -> list[Path]:
-    """Write the series unless it is there; give its files, feet first."""
+def series(folder: Path, *, quick: bool, real: bool = False) -> list[Path]:
+    """Write the series unless it is there; give its files, feet first.
+
+    With `real` it is a real chest CT (512 x 512 x 133 at 0.7 x 0.7 x 2.5 mm).
+    """
+    if real:
+        return _real_series(folder)
     shape = SMALL if quick else WHOLE
     out = folder / f"series-{shape[0]}"
     if not out.exists():
@@ -79,6 +84,17 @@ def series(folder: Path, *, quick: bool) -> list[Path]:
             ds.PixelData = (hu + 1024).clip(0).astype("<u2").tobytes()
             ds["PixelData"].VR = "OW"
             ds.save_as(written / f"IM{number + 1:04d}.dcm", enforce_file_format=True)
+        written.rename(out)
+    return sorted(out.glob("*.dcm"))
+
+
+def _real_series(folder: Path) -> list[Path]:
+    out = folder / "series-real"
+    if not out.exists():
+        from bench import real_input
+
+        written = out.with_suffix(".new")
+        real_input.write_series(real_input.chest_ct(folder), written, "CT")
         written.rename(out)
     return sorted(out.glob("*.dcm"))
 
@@ -156,7 +172,7 @@ def _make(weights: Path, exported: Path, steps: int) -> None:
 def main() -> int:
     """Make both, in a process that may be forgotten afterwards."""
     folder, quick = Path(sys.argv[1]), "--quick" in sys.argv
-    series(folder, quick=quick)
+    series(folder, quick=quick, real="--real" in sys.argv)
     network(folder, quick=quick)
     return 0
 

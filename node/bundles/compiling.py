@@ -137,6 +137,7 @@ def _build(
         "weights": str(bundle.weights),
         "network": recipe.network.as_plain() if recipe.network else None,
         "shape": window_shape(bundle),
+        "channels": bundle.manifest.channels,
         "folder": str(folder),
         "inputs": calibration or _golden_inputs(bundle),
         "threads": shop.threads,

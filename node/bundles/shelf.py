@@ -12,13 +12,12 @@ import shutil
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from node.bundles.classifying import unfit_statistics
 from node.bundles.compiled import Compiled, Record, key_of
 from node.bundles.golden import FILE as GOLDEN
 from node.bundles.golden import golden_problems
-from node.bundles.importing import Order, bring, write_case
 from node.bundles.machine import this_machine
 from node.bundles.manifest import (
     Bundle,
@@ -41,6 +40,9 @@ from node.bundles.weights import (
 )
 from node.clock import Clock, SystemClock
 from node.rules.failures import Fault, Refusal
+
+if TYPE_CHECKING:
+    from node.bundles.importing import Order
 
 __all__ = ["Bundle", "Shelf"]
 
@@ -163,8 +165,10 @@ class Shelf:
             self._replace(incoming, self._dir / source.name)
         return self.record(source.name, by)
 
-    def bring(self, order: Order, by: str = "", threads: int = 2) -> Bundle | Refusal:
+    def bring(self, order: "Order", by: str = "", threads: int = 2) -> Bundle | Refusal:
         """Make a bundle of what others trained, and put it on the shelf."""
+        from node.bundles.importing import bring, write_case  # the listener has no use for it
+
         if not order.name.replace("-", "_").isidentifier():
             why = f"{order.name!r} is no name for a model"
             return Refusal(why, Fault.MODEL, "Name it in letters, digits, _ and -")

@@ -8,7 +8,6 @@ from typing import Any
 from node.app.hosting import runner_of, shelf_of, threads_of
 from node.bundles.compiled import Record
 from node.bundles.compiling import Workshop, compile_bundle
-from node.bundles.importing import Order, is_foreign
 from node.bundles.manifest import Bundle
 from node.bundles.shelf import Shelf
 from node.bundles.ways import AUTO, ENGINES, PRECISIONS, Wish
@@ -92,6 +91,8 @@ def _check(shelf: Shelf, names: list[str], threads: int) -> int:
 
 
 def _add(shelf: Shelf, options: argparse.Namespace, threads: int) -> int:
+    from node.bundles.importing import is_foreign  # every other verb does without what it needs
+
     path = Path(options.name)
     if is_foreign(path):
         added = _bring(shelf, path, options, threads)
@@ -105,6 +106,8 @@ def _add(shelf: Shelf, options: argparse.Namespace, threads: int) -> int:
 
 
 def _bring(shelf: Shelf, path: Path, options: argparse.Namespace, threads: int) -> Bundle | Refusal:
+    from node.bundles.importing import Order
+
     if not options.name_of_model or options.case is None:
         raise UsageError("say --name, and --case with an image to hold the outcome against")
     order = Order(

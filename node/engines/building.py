@@ -54,7 +54,8 @@ def _as_onnx(request: Mapping[str, Any], folder: Path, windows: Sequence[np.ndar
         return weights
     from node.engines.torch_exporting import export
 
-    shape = (1, 1, *request["shape"]) if request["shape"] else windows[0].shape
+    channels = request["channels"]
+    shape = (1, channels, *request["shape"]) if request["shape"] else windows[0].shape
     return export(weights, request["network"], shape, folder / "exported.onnx")
 
 

@@ -5,8 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from node.bundles.manifest import read_manifest
+from node.bundles.compiling import Workshop, compile_bundle
+from node.bundles.manifest import file_hash, read_manifest
 from node.bundles.shelf import Shelf
+from node.bundles.ways import Wish
+from node.clock import SystemClock
 from node.rules.doubting import Bound
 from node.rules.failures import Refusal
 from tests.bundles.classifiers import halves, picture
@@ -159,3 +162,44 @@ def test_masks_on_pictures_are_refused_in_words(tmp_path):
     segment = {"label": 1, "name": "Lung", "category": thing, "type": thing, "rgb": [1, 2, 3]}
     spoil(folder, lambda m: (m["dicom"].pop("classes"), m["dicom"].update(segments=[segment])))
     assert any("masks on single pictures" in one for one in read_manifest(folder))
+
+
+def in_three_channels(folder):
+    """Have a bundle's network be a TorchScript one that sees three channels."""
+    torch = pytest.importorskip("torch", reason="the extra torch is not installed")
+    torch.manual_seed(1)
+    layers = [torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(2)]
+    net = torch.nn.Sequential(*layers, torch.nn.Flatten(), torch.nn.Linear(32, 2)).eval()
+    for path in (folder / "models").iterdir():
+        path.unlink()
+    torch.jit.trace(net, torch.zeros(1, 3, 8, 6)).save(folder / "models/net.ts")
+
+    def change(metadata):
+        weights = {"models/net.ts": file_hash(folder / "models/net.ts")}
+        metadata["dicom"].update(weights=weights, tolerance={"probability": 0.05})
+        metadata["network_data_format"]["inputs"]["image"]["num_channels"] = 3
+
+    spoil(folder, change)
+    path = folder / "configs/inference.json"
+    inference = json.loads(path.read_text())
+    repeated = {"_target_": "RepeatChanneld", "keys": "image", "repeats": 3}
+    inference["preprocessing"]["transforms"].append(repeated)
+    path.write_text(json.dumps(inference))
+    return folder
+
+
+@pytest.mark.parametrize("precision", ["f32", "int8"])
+def test_a_network_of_pictures_is_compiled(tmp_path, runner, precision):
+    shelf = Shelf(tmp_path / "own/bundles")
+    folder = in_three_channels(halves(tmp_path / "halves", {"flips": [[0]]}))
+    assert not isinstance(shelf.add(folder, by="a test"), Refusal)
+    shop = Workshop(shelf.compiled, runner, SystemClock(), 2, faster=0.0)
+    reference = runner.predict(shelf.get("halves"), Block(picture(3, 1), np.eye(4)), tmp_path, 60)
+    wish = Wish("openvino", precision)
+    (record,) = compile_bundle(shelf.get("halves"), wish, shop, lambda _: None)
+    assert record.passed, record
+    found = runner.predict(shelf.get("halves"), Block(picture(3, 1), np.eye(4)), tmp_path, 60)
+    assert found.facts["artefact"]
+    assert found.facts["engine"].startswith("OpenVINO")
+    np.testing.assert_allclose(values(found), values(reference), atol=0.05)
+    assert found.scores["disagreement"] > 0

@@ -104,3 +104,11 @@ def test_the_listener_starts_without_pixels_or_models():
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_a_verb_brings_only_what_it_needs():
+    """The listener is one of them, and has to stay small."""
+    heavy = ("SimpleITK", "highdicom", "torch", "openvino", "node.dicom.volume", "node.engines")
+    asked = f"import sys, node.cli; print([one for one in {heavy} if one in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"

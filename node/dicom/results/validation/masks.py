@@ -32,8 +32,10 @@ _TYPE_1_SEG = (
 _AT_ONCE = 32
 """Frames whose pixels are looked at together."""
 _GROUPS = struct.pack("<HH2s", int("5200", 16), int("9230", 16), b"SQ")
+_SERIES = struct.pack("<HH2s", 8, int("1115", 16), b"SQ")
 _PIXELS = struct.pack("<HH", int("7FE0", 16), int("10", 16))
 _LONG = (b"SQ", b"OB", b"OW", b"UT", b"UN")
+_INSTANCES, _INSTANCE = ("0008", "114A"), ("0008", "1155")
 _POSITION = ("0020", "9113", "0020", "0032")
 _SEGMENT = ("0062", "000A", "0062", "000B")
 _SOURCE = ("0008", "9124", "0008", "2112", "0008", "1155")
@@ -74,7 +76,7 @@ def _mask_problems(what: str, seg: Dataset, path: Path, run: ModelRun) -> Iterat
     if len(frames) != int(seg.NumberOfFrames):
         yield f"the {what} says {seg.NumberOfFrames} frames and describes {len(frames)}"
         return
-    yield from _source_problems(what, seg, frames, run)
+    yield from _source_problems(what, path, frames, run)
     described = list(seg.SegmentSequence)
     if [text_of(one, "TrackingUID") for one in described] != [
         tracking_uid(run.job.job_id, one.name) for one in present
@@ -96,15 +98,21 @@ def _mask_problems(what: str, seg: Dataset, path: Path, run: ModelRun) -> Iterat
             yield f"{segment.name} lies {apart:.2f} mm away from where the mask has it"
 
 
-def _referenced(seg: Dataset) -> Iterator[str]:
-    """Give the source images that a SEG names for the whole."""
-    for series in seg.ReferencedSeriesSequence:
-        for one in series.ReferencedInstanceSequence:
-            yield text_of(one, "ReferencedSOPInstanceUID")
+def _referenced(path: Path) -> Iterator[str]:
+    """Give the source images that a SEG names for the whole.
+
+    Raises:
+        UnreadableFramesError: they are not named as they should be.
+    """
+    content = np.memmap(path, np.uint8, "r").data
+    for series in _items(_value(content, _find(content, _SERIES))[0]):
+        for one in _items(_within(series, _INSTANCES) or memoryview(b"")):
+            uid = _within(one, _INSTANCE)
+            yield bytes(uid).rstrip(b"\0").decode("ascii") if uid is not None else ""
 
 
 def _source_problems(
-    what: str, seg: Dataset, frames: Sequence[_Frame], run: ModelRun
+    what: str, path: Path, frames: Sequence[_Frame], run: ModelRun
 ) -> Iterator[str]:
     """Look whether the SEG speaks of its source images alone, and each frame lies on its own."""
     filled = set(run.volume.filled)
@@ -113,7 +121,7 @@ def _source_problems(
         if plane not in filled:  # of a mosaic, all planes are one instance
             images.setdefault(key_of(one), []).append(one)
     known = {uid for uid, _ in images}
-    referenced = {one.source[0] for one in frames if one.source} | set(_referenced(seg))
+    referenced = {one.source[0] for one in frames if one.source} | set(_referenced(path))
     if wrong := _without_source(frames, run):
         yield f"{wrong} frames of the {what} name no source image"
     for uid in sorted(referenced - known):

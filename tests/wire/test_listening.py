@@ -17,6 +17,7 @@ from node.rules.nouns import Peer
 from node.wire import scu
 from node.wire.scp import Answer, Limits, Listener
 from tests.fakes.desk import Desk, wait_until
+from tests.fakes.raw_peer import RawPeer
 
 
 @pytest.fixture
@@ -110,10 +111,9 @@ def test_each_way_to_end_is_told_once(listener, desk):
 )
 def test_a_rejection_says_why_in_the_standards_codes(listener, desk, rejection, codes):
     desk.rejection = rejection
-    association = call(listener, [(Verification, ["1.2.840.10008.1.2"])])
-    assert association.is_rejected
-    primitive = association.acceptor.primitive
-    assert (primitive.result, primitive.result_source, primitive.diagnostic) == codes
+    with RawPeer(listener.port) as peer:
+        peer.associate()
+        assert (peer.end, peer.rejection) == ("rejected", codes)
     assert desk.ended == []
 
 

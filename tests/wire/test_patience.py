@@ -101,7 +101,8 @@ def test_an_image_that_drips_in_is_given_up(listener, desk):
     with RawPeer(listener.port) as peer:
         peer.associate()
         peer.send(p_data(pdv(1, COMMAND | LAST, raw.c_store_rq("1.2.3"))))
-        assert seconds_until_closed(peer, p_data(pdv(1, DATA | LAST, IMAGE))) < 2 * IDLE + 3
+        dripped = p_data(pdv(1, DATA | LAST, IMAGE))  # all of it would take half a day
+        assert seconds_until_closed(peer, dripped, longest=60.0) < 2 * IDLE + 30
     wait_until(lambda: desk.idle)
     assert desk.kept == []
 

@@ -31,6 +31,11 @@ NEEDED = (
 )
 TORCH = "torch==2.13.0"
 THREADS = 2
+DATASET: dict[str, Any] = {
+    "channel_names": {"0": "CT"},
+    "labels": {"background": 0, "organs": 1},
+    "file_ending": ".nii.gz",
+}
 
 
 def install(cache: Path) -> Path:
@@ -105,7 +110,7 @@ def _predictor(folder: Path, overlap: float, *, quick: bool) -> Any:
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-    from bench.pipeline.inputs import GREY, TARGET_MM, WINDOW, architecture, network
+    from bench.pipeline.inputs import WINDOW, architecture, network
 
     torch.set_num_threads(THREADS)
     weights, _ = network(folder, quick=quick)
@@ -122,6 +127,35 @@ def _predictor(folder: Path, overlap: float, *, quick: bool) -> Any:
         def forward(self, image: Any) -> Any:
             seen = image.permute(0, 1, 4, 3, 2).flip(2, 3)
             return self.net(seen).flip(2, 3).permute(0, 1, 4, 3, 2)
+
+    manager = PlansManager(_plans())
+    predictor = nnUNetPredictor(
+        tile_step_size=1.0 - overlap,
+        use_gaussian=True,
+        use_mirroring=False,
+        perform_everything_on_device=False,
+        device=torch.device("cpu"),
+        verbose=False,
+        allow_tqdm=False,
+    )
+    turned = Turned().eval()
+    predictor.manual_initialization(
+        turned,
+        manager,
+        manager.get_configuration("3d_fullres"),
+        [turned.state_dict()],
+        DATASET,
+        "nnUNetTrainer",
+        None,
+    )
+    with torch.inference_mode():
+        turned(torch.zeros(1, 1, WINDOW, WINDOW, WINDOW))
+    return predictor
+
+
+def _plans() -> dict[str, Any]:
+    """Give what nnU-Net would have planned: the others' spacing, grey values and windows."""
+    from bench.pipeline.inputs import GREY, TARGET_MM, WINDOW
 
     sampling = "resample_data_or_seg_to_shape"
     shared: dict[str, Any] = {"order_z": 0, "force_separate_z": None}
@@ -147,7 +181,7 @@ def _predictor(folder: Path, overlap: float, *, quick: bool) -> Any:
     }
     low, high = GREY  # scaled to 0 and 1, as for the others
     known = {"mean": low, "std": high - low, "percentile_00_5": low, "percentile_99_5": high}
-    plans = {
+    return {
         "dataset_name": "Dataset001_Bench",
         "plans_name": "nnUNetPlans",
         "image_reader_writer": "SimpleITKIO",
@@ -157,34 +191,6 @@ def _predictor(folder: Path, overlap: float, *, quick: bool) -> Any:
         "label_manager": "LabelManager",
         "foreground_intensity_properties_per_channel": {"0": known},
     }
-    dataset = {
-        "channel_names": {"0": "CT"},
-        "labels": {"background": 0, "organs": 1},
-        "file_ending": ".nii.gz",
-    }
-    manager = PlansManager(plans)
-    predictor = nnUNetPredictor(
-        tile_step_size=1.0 - overlap,
-        use_gaussian=True,
-        use_mirroring=False,
-        perform_everything_on_device=False,
-        device=torch.device("cpu"),
-        verbose=False,
-        allow_tqdm=False,
-    )
-    turned = Turned().eval()
-    predictor.manual_initialization(
-        turned,
-        manager,
-        manager.get_configuration("3d_fullres"),
-        [turned.state_dict()],
-        dataset,
-        "nnUNetTrainer",
-        None,
-    )
-    with torch.inference_mode():
-        turned(torch.zeros(1, 1, WINDOW, WINDOW, WINDOW))
-    return predictor
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import highdicom as hd
-import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code as SRCode
 
@@ -41,12 +40,7 @@ def shown_slice(run: ModelRun, segment: Segment) -> int | None:
 
     None where the segment has a voxel only on slices that were filled in between images.
     """
-    largest, labels = run.measured[segment.label].largest_slice, run.findings.labels
-    if largest is None or labels is None or largest not in run.volume.filled:
-        return largest
-    areas = np.array([np.count_nonzero(plane == segment.label) for plane in labels])
-    areas[list(run.volume.filled)] = 0
-    return int(areas.argmax()) if areas.any() else None
+    return run.measured[segment.label].largest_slice
 
 
 def write_key_objects(run: ModelRun, objects: Sequence[Made]) -> Made | None:

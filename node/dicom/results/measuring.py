@@ -33,7 +33,8 @@ class Intensity:
 class Measured:
     """The measurements of one label.
 
-    `largest_slice` is the index of the slice where it has most voxels, None when it has none.
+    `largest_slice` is the index of the slice where it has most voxels, of those that an image
+    shows, since nothing can be drawn on what was filled in; None when it has a voxel on none.
     `intensity`, `diameter_mm` (the largest distance of two voxel centres, IBSI L0JK) and `axes` are
     None where nobody asked for them or there is nothing to measure.
     """
@@ -68,12 +69,14 @@ def measure(volume: Volume, findings: Findings, segments: Sequence[Segment]) -> 
         raise ValueError(f"labels {labels.shape} on a volume of {volume.voxels.shape}")
     places = _places(labels, segments)
     areas = _areas(labels, places, len(segments))
+    shown = areas.copy()
+    shown[list(volume.filled)] = 0
     intensities = _intensities(volume.voxels, labels, places, segments)
     diameters = _diameters(volume, labels, places, segments)
     measured = {}
     for at, segment in enumerate(segments):
         voxels = int(areas[:, at].sum())
-        largest = int(areas[:, at].argmax()) if voxels else None
+        largest = int(shown[:, at].argmax()) if shown[:, at].any() else None
         measured[segment.label] = Measured(
             segment.label,
             voxels,

@@ -11,9 +11,11 @@ from pydicom.sequence import Sequence
 
 from node.dicom import results
 from node.dicom.encoding import from_bytes, to_bytes
-from node.dicom.results import seg, sr, validation
+from node.dicom.findings import Findings
+from node.dicom.results import seg, shapes, sr, validation
+from node.dicom.volume import read_volume
 from tests.dicom.results.test_measuring import EVERYTHING
-from tests.fakes.scanner import CORONAL, SAGITTAL
+from tests.fakes.scanner import CORONAL, SAGITTAL, Scanner
 
 
 @pytest.fixture
@@ -155,6 +157,60 @@ def test_validators_find_no_error_in_either(reported, tool, kind):
         assert "Long Axis" in dumped.stdout
 
 
+@pytest.fixture
+def over_a_gap(requirement, run_of, model, segments, tmp_path):
+    """A run whose segment is largest on a slice that was filled in, and elsewhere `beside`."""
+
+    def go(beside):
+        model.segments = (replace(segments[0], axes=True, is_finding=True),)
+        files = Scanner(missing=(7,)).save(tmp_path / "gap", 20)
+        volume = read_volume(files, replace(requirement, missing_slices=2))
+        (gap,) = volume.filled
+        labels = np.zeros(volume.voxels.shape, np.uint8)
+        labels[:, 10:20, 10:20] = 3 * beside
+        labels[gap, 5:40, 5:40] = 3
+        return run_of(volume, Findings(labels))
+
+    return go
+
+
+def test_axes_are_drawn_where_an_image_shows_them_not_on_a_slice_that_was_filled_in(over_a_gap):
+    run = over_a_gap(beside=True)
+    outcome = results.make(run)
+    assert isinstance(outcome, results.ResultSet), outcome
+    report = next(one for one in outcome.objects if one.kind == "SR")
+    item, group = measurement(pydicom.dcmread(report.path), "Long Axis")
+    drawn = next(item for item in group.ContentSequence if item.ValueType == "SCOORD")
+    target = drawn.ContentSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+    shown = {
+        one.SOPInstanceUID: at
+        for at, one in enumerate(run.volume.sources)
+        if at not in run.volume.filled
+    }
+    plane = run.findings.labels[shown[target]]
+    for column, row in np.array(drawn.GraphicData).reshape(2, 2) - 0.5:
+        assert plane[round(row), round(column)] == 3
+    assert item.MeasuredValueSequence[0].NumericValue == pytest.approx(
+        run.measured[3].axes.long_axis.length_mm, abs=0.001
+    )
+
+
+def test_what_lies_on_a_filled_slice_alone_has_no_axes(over_a_gap):
+    run = over_a_gap(beside=False)
+    assert run.measured[3].axes is None
+    assert isinstance(results.make(run), results.ResultSet)
+
+
+def test_axes_that_are_drawn_on_the_image_beside_theirs_do_not_pass(over_a_gap):
+    run = over_a_gap(beside=True)
+    (gap,) = run.volume.filled
+    plane = run.findings.labels[gap] == 3
+    wrong = replace(run.measured[3], axes=shapes.axes(plane, gap, run.volume.spacing_mm[1:]))
+    outcome = results.make(replace(run, measured={3: wrong}))
+    assert isinstance(outcome, results.Withheld)
+    assert "draws Ellipsoid where it is not" in outcome.refusal.reason
+
+
 def measurement(document, meaning):
     """Find the first number of that name."""
     for group in document.ContentSequence[-1].ContentSequence:
@@ -183,6 +239,14 @@ def spoil_line(document):
     drawn.GraphicData = [1.0, 1.0, 500.0, 1.0]
 
 
+def spoil_place(document):
+    """Draw the same line in the corner of the image."""
+    _, group = measurement(document, "Long Axis")
+    drawn = next(item for item in group.ContentSequence if item.ValueType == "SCOORD")
+    points = np.array(drawn.GraphicData).reshape(2, 2)
+    drawn.GraphicData = list((points - points.min(axis=0)).ravel())
+
+
 def spoil_target(document):
     _, group = measurement(document, "Long Axis")
     drawn = next(item for item in group.ContentSequence if item.ValueType == "SCOORD")
@@ -203,6 +267,7 @@ def drop_a_figure(document):
         (spoil_value("Long Axis"), "long axis"),
         (spoil_unit, "nobody measured"),
         (spoil_line, "outside of an image"),
+        (spoil_place, "draws Ellipsoid where it is not"),
         (spoil_target, "none of its source images"),
         (drop_a_figure, "says nothing of Ellipsoid: diameter"),
     ],

@@ -1,6 +1,6 @@
 """Holds a report against what it speaks of: references, segments, every figure, every line."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -108,7 +108,7 @@ def _figure_problems(kind: str, report: Dataset, run: ModelRun) -> Iterator[str]
 def _said(report: Dataset) -> Iterator[tuple[Figure, float]]:
     for group in _items(report):
         children = list(group.get("ContentSequence", ()))
-        uids = [text_of(one, "UID") for one in children if one.get("ValueType") == "UIDREF"]
+        uid = _tracked(children)
         for item in children:
             if item.get("ValueType") != "NUM":
                 continue
@@ -119,7 +119,7 @@ def _said(report: Dataset) -> Iterator[tuple[Figure, float]]:
                 if one.get("ValueType") == "CODE"
             ]
             figure = (
-                uids[0] if uids else "",
+                uid,
                 text_of(item.ConceptNameCodeSequence[0], "CodeValue"),
                 derived[0] if derived else "",
                 text_of(value.MeasurementUnitsCodeSequence[0], "CodeValue"),
@@ -177,8 +177,15 @@ def _lines(measured: Measured) -> list[tuple[str, str, Line]]:
 
 
 def _line_problems(kind: str, report: Dataset, run: ModelRun) -> Iterator[str]:
-    """Look whether each drawn line lies on its image and is as long as its figure says."""
-    images = {key_of(one): one for one in run.volume.sources}
+    """Look whether each line lies in its segment on its image, and is as long as it says."""
+    filled = set(run.volume.filled)  # what stands in for these is the image beside them
+    sources = run.volume.sources
+    images = {key_of(one): at for at, one in enumerate(sources) if at not in filled}
+    segments = {
+        tracking_uid(run.job.job_id, axis_name(one, which)): one
+        for one in run.model.segments
+        for which in ("long", "short")
+    }
     _, tall, wide = run.volume.spacing_mm
     for group in _items(report):
         children = list(group.get("ContentSequence", ()))
@@ -186,14 +193,38 @@ def _line_problems(kind: str, report: Dataset, run: ModelRun) -> Iterator[str]:
         figures = [one for one in children if one.get("ValueType") == "NUM"]
         for one in drawn:
             target = one.ContentSequence[0].ReferencedSOPSequence[0]
-            image = images.get(meant(target))
-            if image is None:
+            index = images.get(meant(target))
+            if index is None:
                 yield f"the {kind} draws on an image that is none of its source images"
                 continue
             points = np.array(one.GraphicData, np.float64).reshape(-1, 2)
+            image = sources[index]
             if (points < 0).any() or (points > (image.Columns, image.Rows)).any():
                 yield f"the {kind} draws outside of an image"
+            elif (segment := segments.get(_tracked(children))) is None:
+                yield f"the {kind} draws a line of no segment"
+            elif _beside(points, run, segment, index):
+                yield f"the {kind} draws {segment.name} where it is not"
             length = float(np.linalg.norm((points[-1] - points[0]) * (wide, tall)))
             value = float(figures[0].MeasuredValueSequence[0].NumericValue) if figures else 0.0
             if abs(length - value) > TOLERANCE * max(1.0, tall, wide) * 2:
                 yield f"the {kind} draws a line of {length:.3f} mm and says {value:.3f} mm"
+
+
+def _tracked(children: Sequence[Dataset]) -> str:
+    """Give the tracking UID among the items of a group, "" when there is none."""
+    return next((text_of(one, "UID") for one in children if one.get("ValueType") == "UIDREF"), "")
+
+
+def _beside(points: np.ndarray, run: ModelRun, segment: Segment, index: int) -> bool:
+    """Say whether a line ends elsewhere than in the rectangle around its segment on the slice.
+
+    A short axis may end between corners of the hull, where the segment itself is bent inwards.
+    """
+    labels = run.findings.labels
+    there = np.argwhere(labels[index] == segment.label) if labels is not None else np.empty(0)
+    if not len(there):
+        return True
+    ends = points[:, ::-1] - 0.5  # an image begins at its first pixel's corner
+    apart = np.maximum(there.min(axis=0) - ends, ends - there.max(axis=0))
+    return bool((apart > TOLERANCE).any())

@@ -9,12 +9,13 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from re import fullmatch
 
 from pydantic import ValidationError
 
 from node.bundles.classifying import Classifying
 from node.bundles.metadata import FILE as METADATA
-from node.bundles.metadata import Metadata, contradictions, input_format, sentence
+from node.bundles.metadata import PLAIN, Metadata, contradictions, input_format, sentence
 from node.bundles.recipe import FILE as INFERENCE
 from node.bundles.recipe import Recipe, Step, read_recipe
 from node.bundles.recognised import PICTURE
@@ -165,6 +166,10 @@ def read_manifest(folder: Path, sha256: str = "") -> Manifest | list[str]:
     except ValidationError as error:
         return [sentence(problem) for problem in error.errors()]
     complaints.extend(contradictions(said.dicom))
+    if not fullmatch(PLAIN, folder.name):
+        complaints.append(
+            f"{folder.name}: the folder's name is the model's, and must be plain ASCII"
+        )
     channels, shape = input_format(metadata)
     flat = len(shape) if shape else 3
     recipe = _recipe(inference, said, flat)

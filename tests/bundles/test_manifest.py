@@ -96,6 +96,12 @@ def test_a_complaint_about_the_metadata_names_the_key(change, edit, words):
     assert all(word in complaints[0] for word in words)
 
 
+def test_a_folder_whose_name_no_result_could_bear_is_told(make_bundle):
+    folder = make_bundle()
+    complaints = read_manifest(folder.rename(folder.with_name("\u809d\u810f")))
+    assert complaints == ["\u809d\u810f: the folder's name is the model's, and must be plain ASCII"]
+
+
 def transforms(config, which="preprocessing"):
     return config[which]["transforms"]
 

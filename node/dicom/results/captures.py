@@ -12,6 +12,7 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from node.dicom.reading import text_of
 from node.dicom.results import drawing, instances, lineage, overlays, pointing, preview
 from node.dicom.results.model_run import Made, ModelRun, write
+from node.dicom.results.names import plain_ascii
 from node.rules.naming import derived_uid, result_uid
 from node.rules.nouns import Code, Job, ModelIdentity
 
@@ -51,10 +52,10 @@ def write_text_capture(
     """
     notice = lineage.RESEARCH_NOTICE if model.intended_use == "research" else ""
     shot = _Shot(
-        drawing.text_page([lineage.plain_ascii(line, 1024) for line in lines], notice),
+        drawing.text_page([plain_ascii(line, 1024) for line in lines], notice),
         derived_uid("result", job.job_id, kind, *lines),
         1,
-        lineage.plain_ascii(" ".join(lines), 1024),
+        plain_ascii(" ".join(lines), 1024),
         features="NO",
     )
     made = _capture(shot, model, job, kind)
@@ -80,7 +81,7 @@ def _shots(run: ModelRun) -> Iterator[_Shot]:
         preview.draw(run),
         result_uid(job, "CAPTURE/1", "instance"),
         1,
-        lineage.plain_ascii(f"Planes and figures of {model.name} {model.version}", 1024),
+        plain_ascii(f"Planes and figures of {model.name} {model.version}", 1024),
         features=text_of(run.volume.sources[0], "RecognizableVisualFeatures"),
     )
     shades = drawing.window(run.volume)
@@ -91,7 +92,7 @@ def _shots(run: ModelRun) -> Iterator[_Shot]:
             overlays.draw_slice(run, index, shades),
             result_uid(job, f"CAPTURE/{number}", "instance"),
             number,
-            lineage.plain_ascii(f"Segments found by {model.name} {model.version}", 1024),
+            plain_ascii(f"Segments found by {model.name} {model.version}", 1024),
             across,
             source,
             text_of(source, "RecognizableVisualFeatures"),

@@ -4,7 +4,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code as SRCode
 
 from node.dicom.reading import text_of
-from node.dicom.results.lineage import plain_ascii
+from node.dicom.results.names import plain_ascii
 from node.rules.nouns import Code
 
 VOLUME = SRCode("118565006", "SCT", "Volume")

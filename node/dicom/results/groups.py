@@ -1,6 +1,7 @@
 """The measurement groups of a report: what was measured of each segment, what each class is."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -10,9 +11,10 @@ from pydicom.dataset import Dataset
 from node.dicom.reading import text_of
 from node.dicom.results import concepts
 from node.dicom.results.concepts import sr_code
-from node.dicom.results.lineage import RESEARCH_NOTICE, plain_ascii
+from node.dicom.results.lineage import RESEARCH_NOTICE
 from node.dicom.results.measuring import Measured
 from node.dicom.results.model_run import Made, ModelRun
+from node.dicom.results.names import plain_ascii
 from node.dicom.results.pointing import frame_of
 from node.dicom.results.shapes import Line
 from node.rules.naming import tracking_uid
@@ -67,6 +69,7 @@ def axis_name(segment: Segment, which: str) -> str:
 
 
 def _drawn(run: ModelRun) -> Iterator[Group]:
+    names = run.segment_names
     for segment in run.present:
         axes = run.measured[segment.label].axes
         if axes is None:
@@ -77,9 +80,11 @@ def _drawn(run: ModelRun) -> Iterator[Group]:
             ("short", concepts.SHORT_AXIS, axes.short_axis),
         )
         for which, concept, line in lines:
-            name = axis_name(segment, which)
+            tracked = replace(segment, name=names[segment.label])
             yield sr.PlanarROIMeasurementsAndQualitativeEvaluations(
-                tracking_identifier=_tracked(run, name),
+                tracking_identifier=_tracked(
+                    run, axis_name(segment, which), axis_name(tracked, which)
+                ),
                 referenced_region=_region(line, image),
                 finding_type=sr_code(segment.type),
                 finding_category=sr_code(segment.category),
@@ -108,9 +113,9 @@ def _region(line: Line, image: Dataset) -> sr.ImageRegion:
     )
 
 
-def _tracked(run: ModelRun, name: str) -> sr.TrackingIdentifier:
+def _tracked(run: ModelRun, name: str, shown: str) -> sr.TrackingIdentifier:
     uid = tracking_uid(run.job.job_id, name)
-    return sr.TrackingIdentifier(uid=uid, identifier=plain_ascii(name))
+    return sr.TrackingIdentifier(uid=uid, identifier=plain_ascii(shown))
 
 
 def _site(segment: Segment) -> list[sr.FindingSite] | None:
@@ -123,10 +128,10 @@ def _site(segment: Segment) -> list[sr.FindingSite] | None:
 def _volumes(run: ModelRun, mask: Made | None) -> Iterable[Group]:
     if run.findings.labels is None:
         return
-    present = run.present
+    present, names = run.present, run.segment_names
     for segment in run.model.segments:
         shared = {
-            "tracking_identifier": _tracked(run, segment.name),
+            "tracking_identifier": _tracked(run, segment.name, names[segment.label]),
             "finding_type": sr_code(segment.type),
             "finding_category": sr_code(segment.category),
             "algorithm_id": algorithm(run),
@@ -162,6 +167,7 @@ def _measurements(run: ModelRun, segment: Segment, measured: Measured) -> Iterat
 
 
 def _classes(run: ModelRun) -> Iterable[Group]:
+    names = run.class_names
     for one in run.model.classes:
         probability = run.findings.probabilities.get(one.name)
         if probability is None:
@@ -169,7 +175,7 @@ def _classes(run: ModelRun) -> Iterable[Group]:
         answer = concepts.PRESENT if probability >= one.threshold else concepts.ABSENT
         percent = round(100 * probability, 3)
         yield sr.MeasurementsAndQualitativeEvaluations(
-            tracking_identifier=_tracked(run, one.name),
+            tracking_identifier=_tracked(run, one.name, names[one.index]),
             finding_type=sr_code(one.finding),
             algorithm_id=algorithm(run),
             qualitative_evaluations=[

@@ -8,6 +8,7 @@ from pydicom.sr.coding import Code as SRCode
 
 from node.dicom.results import instances, lineage, pointing
 from node.dicom.results.model_run import Made, ModelRun
+from node.dicom.results.names import plain_ascii
 from node.dicom.results.sr import date_content, observer
 from node.rules.naming import result_uid
 from node.rules.nouns import Segment
@@ -100,10 +101,13 @@ def _say_frames(made: Dataset, shown: Sequence[Dataset]) -> None:
 
 def _description(run: ModelRun) -> str:
     model = run.model.identity
-    names = [one.name for one in finding_segments(run)]
+    segments, classes = run.segment_names, run.class_names
+    names = [segments[one.label] for one in finding_segments(run)]
     likely = run.findings.probabilities
-    names += [one.name for one in run.model.classes if likely.get(one.name, -1.0) >= one.threshold]
+    names += [
+        classes[one.index]
+        for one in run.model.classes
+        if likely.get(one.name, -1.0) >= one.threshold
+    ]
     notice = f" {lineage.RESEARCH_NOTICE}." if model.intended_use == "research" else ""
-    return lineage.plain_ascii(
-        f"Found by {model.name} {model.version}:{notice} {', '.join(names)}", 1024
-    )
+    return plain_ascii(f"Found by {model.name} {model.version}:{notice} {', '.join(names)}", 1024)

@@ -24,6 +24,7 @@ from node import __version__
 from node.dicom.header import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.dicom.reading import number_of, text_of, value_of
 from node.dicom.results.model_run import Made
+from node.dicom.results.names import plain_ascii
 from node.dicom.results.pointing import frame_of, once_each
 from node.dicom.volume import Volume
 from node.rules.naming import derived_uid
@@ -141,11 +142,6 @@ _SERIES_OF = {
     "RTSTRUCT": 7,
 }
 """What follows the model's tens in a series number; kinds that exclude each other share one."""
-
-
-def plain_ascii(text: str, longest: int = 64) -> str:
-    """Make our own text fit beside any character set: ASCII, and no longer than its VR allows."""
-    return text.encode("ascii", "replace").decode("ascii").replace("\\", "/")[:longest]
 
 
 def stand_ins(volume: Volume, planes: Iterable[int]) -> list[Dataset]:

@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 
 from node.dicom.findings import Findings
 from node.dicom.results.measuring import Measured
+from node.dicom.results.names import display_names
 from node.dicom.volume import Volume
 from node.rules.nouns import Classification, Job, ModelIdentity, Result, Segment
 
@@ -56,6 +57,16 @@ class ModelRun:
     def present(self) -> list[Segment]:
         """The segments that have at least one voxel, in order."""
         return [one for one in self.model.segments if self.measured[one.label].voxels]
+
+    @property
+    def segment_names(self) -> Mapping[int, str]:
+        """What segments are called in results, by label."""
+        return display_names((one.label, one.name, one.type) for one in self.model.segments)
+
+    @property
+    def class_names(self) -> Mapping[int, str]:
+        """What classes are called in results, by index."""
+        return display_names((one.index, one.name, one.finding) for one in self.model.classes)
 
 
 @dataclass(frozen=True, slots=True)

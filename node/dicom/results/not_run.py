@@ -17,6 +17,7 @@ from pydicom.uid import BasicTextSRStorage, ExplicitVRLittleEndian
 from node.dicom.reading import text_of
 from node.dicom.results import captures, lineage
 from node.dicom.results.model_run import Made, write
+from node.dicom.results.names import plain_ascii
 from node.dicom.results.sr import date_content, name_predecessors, observer
 from node.rules.failures import Refusal
 from node.rules.naming import derived_uid, result_uid
@@ -85,7 +86,7 @@ def lines(source: Dataset, model: ModelIdentity, refusal: Refusal) -> tuple[str,
         *([f"What can be done: {refusal.advice.rstrip('.')}."] if refusal.advice else []),
         "The absence of AI results says nothing about the images.",
     ]
-    return tuple(lineage.plain_ascii(line, 1024) for line in told)
+    return tuple(plain_ascii(line, 1024) for line in told)
 
 
 def _report(not_run: NotRun, source: Dataset, said: Sequence[str]) -> Made:
@@ -106,7 +107,7 @@ def _report(not_run: NotRun, source: Dataset, said: Sequence[str]) -> Made:
         is_complete=True,
         is_final=False,
         is_verified=False,
-        series_description=lineage.plain_ascii(f"AI did not run: {model.name}"),
+        series_description=plain_ascii(f"AI did not run: {model.name}"),
         transfer_syntax_uid=ExplicitVRLittleEndian,
         specific_character_set="ISO_IR 192",
     )

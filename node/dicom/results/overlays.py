@@ -9,6 +9,7 @@ from node.dicom.results import drawing, lineage
 from node.dicom.results.drawing import GREY, LINE, WARNING
 from node.dicom.results.key_objects import shown_slice
 from node.dicom.results.model_run import ModelRun
+from node.dicom.results.names import plain_ascii
 from node.rules.nouns import Segment
 
 MOST_SLICES = 24
@@ -73,7 +74,7 @@ def draw_slice(run: ModelRun, index: int, shades: tuple[float, float]) -> Image.
     picture.paste(shown, ((_SIDE - size[0]) // 2, LINE + (_SIDE - size[1]) // 2 + _EDGE // 2))
     _label(picture, run, index)
     on_it = set(np.unique(there).tolist()) if there is not None else set()
-    _legend(picture, [one for one in run.model.segments if one.label in on_it])
+    _legend(picture, run, [one for one in run.model.segments if one.label in on_it])
     return picture
 
 
@@ -87,7 +88,7 @@ def _label(picture: Image.Image, run: ModelRun, index: int) -> None:
             f"   centre {_side(left, 'L', 'R')} {_side(back, 'P', 'A')} {_side(up, 'H', 'F')} mm"
         )
     drawing.write_text(picture, (_EDGE, 4), place)
-    made_by = drawing.shortened(lineage.plain_ascii(f"{model.name} {model.version}"), _LEGEND * 1.5)
+    made_by = drawing.shortened(plain_ascii(f"{model.name} {model.version}"), _LEGEND * 1.5)
     foot = picture.size[1] - LINE
     drawing.write_text(picture, (_EDGE, foot), made_by, GREY)
     if model.intended_use == "research":
@@ -99,14 +100,15 @@ def _side(value: float, positive: str, negative: str) -> str:
     return f"{positive if value >= 0 else negative}{abs(value):.1f}"
 
 
-def _legend(picture: Image.Image, there: Sequence[Segment]) -> None:
+def _legend(picture: Image.Image, run: ModelRun, there: Sequence[Segment]) -> None:
+    names = run.segment_names
     left, top = _SIDE + _EDGE, LINE + _EDGE
     room = (picture.size[1] - top - 2 * LINE) // LINE
     shown = there if len(there) <= room else there[: room - 1]
     for row, segment in enumerate(shown):
         above = top + row * LINE
         picture.paste(segment.rgb, (left, above + 2, left + 12, above + 14))
-        name = drawing.shortened(lineage.plain_ascii(segment.name), _LEGEND - 18 - 2 * _EDGE)
+        name = drawing.shortened(names[segment.label], _LEGEND - 18 - 2 * _EDGE)
         drawing.write_text(picture, (left + 18, above), name)
     if len(shown) < len(there):
         more = f"and {len(there) - len(shown)} more"

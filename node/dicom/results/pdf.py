@@ -8,6 +8,7 @@ from pydicom.uid import EncapsulatedPDFStorage, ExplicitVRLittleEndian
 
 from node.dicom.results import drawing, instances, lineage, pointing, preview
 from node.dicom.results.model_run import Made, ModelRun
+from node.dicom.results.names import plain_ascii
 from node.rules.nouns import Code
 
 KIND = "PDF"
@@ -56,7 +57,7 @@ def pages(run: ModelRun) -> bytes:
     page = Image.new("RGB", _PAGE, _PAPER)
     room = _PAGE[0] - 2 * _MARGIN
     top = _MARGIN
-    headline = lineage.plain_ascii(f"AI result: {model.name} {model.version}", 120)
+    headline = plain_ascii(f"AI result: {model.name} {model.version}", 120)
     drawing.write_text(page, (_MARGIN, top), drawing.shortened(headline, room, 34), _DARK, 34)
     top += 60
     if model.intended_use == "research":
@@ -90,8 +91,8 @@ def _foot(run: ModelRun) -> list[str]:
     model, volume = run.model.identity, run.volume
     steps = " x ".join(f"{step:.2f}" for step in volume.spacing_mm)
     return [
-        f"Model {lineage.plain_ascii(model.name)} {lineage.plain_ascii(model.version)}, bundle "
-        f"sha256 {lineage.plain_ascii(model.bundle_hash)}, intended use {model.intended_use}",
+        f"Model {plain_ascii(model.name)} {plain_ascii(model.version)}, bundle "
+        f"sha256 {plain_ascii(model.bundle_hash)}, intended use {model.intended_use}",
         f"{len(volume.sources)} slices, voxels {steps} mm (slices, rows, columns)",
         "Made automatically and verified by nobody. The Structured Report of the same study "
         "holds the figures.",

@@ -11,6 +11,7 @@ from node.dicom.reading import number_of, text_of
 from node.dicom.results import contouring, drawing, instances, lineage, pointing
 from node.dicom.results.key_objects import finding_segments, shown_slice
 from node.dicom.results.model_run import Made, ModelRun
+from node.dicom.results.names import plain_ascii
 from node.dicom.results.shapes import Line
 from node.rules.nouns import Segment
 
@@ -45,7 +46,7 @@ def write_presentation_state(run: ModelRun) -> Made | None:
     slices = sorted({_slice(run, one) for one in drawn})
     _refer(made, [run.volume.sources[index] for index in slices])
     _show(made, run, slices)
-    made.GraphicLayerSequence = [_layer(at, one) for at, one in enumerate(drawn, 1)]
+    made.GraphicLayerSequence = [_layer(run, at, one) for at, one in enumerate(drawn, 1)]
     made.GraphicAnnotationSequence = [
         _annotation(run, at, one) for at, one in enumerate(drawn, 1)
     ] + [one for index in slices for one in _notices(run, index)]
@@ -133,13 +134,13 @@ def _layer_name(number: int) -> str:
     return f"AI_{number}"
 
 
-def _layer(number: int, segment: Segment) -> Dataset:
+def _layer(run: ModelRun, number: int, segment: Segment) -> Dataset:
     layer = Dataset()
     layer.GraphicLayer = _layer_name(number)
     layer.GraphicLayerOrder = number
     layer.GraphicLayerRecommendedDisplayGrayscaleValue = 65535
     layer.GraphicLayerRecommendedDisplayCIELabValue = list(CIELabColor.from_rgb(*segment.rgb).value)
-    layer.GraphicLayerDescription = lineage.plain_ascii(segment.name)
+    layer.GraphicLayerDescription = run.segment_names[segment.label]
     return layer
 
 
@@ -191,7 +192,7 @@ def _name(run: ModelRun, segment: Segment, mask: np.ndarray) -> Dataset:
     top = float(np.flatnonzero(mask.any(axis=1))[0])
     left = min(float(touched[-1]) + 2, columns - wide)
     top = min(top, rows - high)
-    said = f"{segment.name} {run.measured[segment.label].volume_ml:.1f} mL"
+    said = f"{run.segment_names[segment.label]} {run.measured[segment.label].volume_ml:.1f} mL"
     return _text(said, "PIXEL", (left, top), (left + wide, top + high))
 
 
@@ -216,5 +217,5 @@ def _text(
     made.BoundingBoxTopLeftHandCorner = list(upper_left)
     made.BoundingBoxBottomRightHandCorner = list(lower_right)
     made.BoundingBoxTextHorizontalJustification = "LEFT"
-    made.UnformattedTextValue = lineage.plain_ascii(said, 1024)
+    made.UnformattedTextValue = plain_ascii(said, 1024)
     return made

@@ -10,6 +10,7 @@ from PIL import Image
 from node.dicom.results import drawing, lineage
 from node.dicom.results.drawing import GREY, LINE, WARNING, WHITE, Colour
 from node.dicom.results.model_run import Made, ModelRun, digest
+from node.dicom.results.names import plain_ascii
 from node.rules import naming
 from node.rules.nouns import Segment
 
@@ -86,18 +87,19 @@ def _draw_planes(picture: Image.Image, run: ModelRun) -> None:
 def table(run: ModelRun) -> list[Row]:
     """Give the figures of a run: marks first, classes, what was found, what was not."""
     rows: list[Row] = [(_plain(mark), "!", WARNING) for mark in run.marks]
+    classes = run.class_names
     for kind in run.model.classes:
         probability = run.findings.probabilities.get(kind.name)
         if probability is not None:
             said = "present" if probability >= kind.threshold else "absent"
-            rows.append((_plain(kind.name), f"{said} ({100 * probability:.1f} %)", None))
+            rows.append((classes[kind.index], f"{said} ({100 * probability:.1f} %)", None))
     if run.findings.labels is None:
         return rows
-    present = run.present
-    rows += [(_plain(one.name), _figures(run, one), one.rgb) for one in present]
+    present, names = run.present, run.segment_names
+    rows += [(names[one.label], _figures(run, one), one.rgb) for one in present]
     there = {one.label for one in present}
     absent = [one for one in run.model.segments if one.label not in there]
-    return rows + [(_plain(one.name), "not found", None) for one in absent]
+    return rows + [(names[one.label], "not found", None) for one in absent]
 
 
 def _figures(run: ModelRun, segment: Segment) -> str:
@@ -129,7 +131,7 @@ def draw_table(picture: Image.Image, rows: Sequence[Row], top: int, deep: int) -
 
 
 def _plain(text: str) -> str:
-    return lineage.plain_ascii(text, 120)
+    return plain_ascii(text, 120)
 
 
 def upright(voxels: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,6 +13,7 @@ from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage
 from node.dicom.reading import text_of
 from node.dicom.results import contouring, instances, lineage, pointing
 from node.dicom.results.model_run import Made, ModelRun
+from node.dicom.results.names import plain_ascii
 from node.rules.nouns import Segment
 
 KIND = "RTSTRUCT"
@@ -59,7 +60,7 @@ def write_rtstruct(run: ModelRun) -> Made | None:
     for number, segment in enumerate(run.present, 1):
         made.StructureSetROISequence.append(_region(run, number, segment))
         made.ROIContourSequence.append(_outlined(number, segment, contours[segment.label]))
-        made.RTROIObservationsSequence.append(_observed(number, segment))
+        made.RTROIObservationsSequence.append(_observed(run, number, segment))
     instances.finish(run, made)
     made.StructureSetDate, made.StructureSetTime = made.ContentDate, made.ContentTime
     del made.ContentDate, made.ContentTime  # of no part in this IOD
@@ -141,10 +142,10 @@ def _contour(images: list[Dataset], points: np.ndarray) -> Dataset:
 def _head(made: Dataset, run: ModelRun) -> None:
     """Say what is outlined, and in which images (PS3.3 C.8.8.5)."""
     first, model = run.volume.sources[0], run.model.identity
-    made.StructureSetLabel = lineage.plain_ascii(f"AI {model.name}", 16)
+    made.StructureSetLabel = plain_ascii(f"AI {model.name}", 16)
     made.StructureSetName = lineage.series_description(model)
     notice = f". {lineage.RESEARCH_NOTICE}" if model.intended_use == "research" else ""
-    made.StructureSetDescription = lineage.plain_ascii(
+    made.StructureSetDescription = plain_ascii(
         f"Outlines along voxel edges by {model.name} {model.version}{notice}", 1024
     )
     series = Dataset()
@@ -172,10 +173,10 @@ def _region(run: ModelRun, number: int, segment: Segment) -> Dataset:
     region = Dataset()
     region.ROINumber = number
     region.ReferencedFrameOfReferenceUID = text_of(run.volume.sources[0], "FrameOfReferenceUID")
-    region.ROIName = lineage.plain_ascii(segment.name)
+    region.ROIName = run.segment_names[segment.label]
     region.ROIVolume = f"{run.measured[segment.label].volume_ml:.3f}"  # in cm3, as mL are
     region.ROIGenerationAlgorithm = "AUTOMATIC"
-    region.ROIGenerationDescription = lineage.plain_ascii(f"{model.name} {model.version}")
+    region.ROIGenerationDescription = plain_ascii(f"{model.name} {model.version}")
     return region
 
 
@@ -189,11 +190,11 @@ def _outlined(number: int, segment: Segment, contours: list[Dataset]) -> Dataset
     return outlined
 
 
-def _observed(number: int, segment: Segment) -> Dataset:
+def _observed(run: ModelRun, number: int, segment: Segment) -> Dataset:
     observed = Dataset()
     observed.ObservationNumber = number
     observed.ReferencedROINumber = number
-    observed.ROIObservationLabel = lineage.plain_ascii(segment.name, 16)
+    observed.ROIObservationLabel = plain_ascii(run.segment_names[segment.label], 16)
     observed.RTROIInterpretedType = ""
     observed.ROIInterpreter = ""
     kind = lineage.coded(segment.type)

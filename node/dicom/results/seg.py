@@ -14,9 +14,10 @@ from pydicom.uid import ExplicitVRLittleEndian
 from node.dicom.results import frames, lineage
 from node.dicom.results.concepts import ARTIFICIAL_INTELLIGENCE, sr_code
 from node.dicom.results.model_run import Made, ModelRun, handed_over
+from node.dicom.results.names import plain_ascii
 from node.dicom.results.pointing import instances_of
 from node.rules.naming import result_uid, tracking_uid
-from node.rules.nouns import Job, ModelIdentity, Segment
+from node.rules.nouns import Segment
 
 _PER_FRAME = (
     "DerivationImageSequence",
@@ -85,6 +86,7 @@ def _shell(run: ModelRun, kind: str, encoding: str) -> tuple[Dataset, Sequence[i
         The data set without what belongs to frames, and the planes in the library's order.
     """
     volume, model, job = run.volume, run.model.identity, run.job
+    names = run.segment_names
     planes = range(len(volume.sources))
     few = planes[:2]
     pixels = np.zeros((len(few), *volume.voxels.shape[1:]), _kind(run.present))
@@ -94,7 +96,8 @@ def _shell(run: ModelRun, kind: str, encoding: str) -> tuple[Dataset, Sequence[i
         pixel_array=pixels,
         segmentation_type=encoding,
         segment_descriptions=[
-            _described(number, segment, model, job) for number, segment in enumerate(run.present, 1)
+            _described(number, segment, names[segment.label], run)
+            for number, segment in enumerate(run.present, 1)
         ],
         series_instance_uid=result_uid(job.job_id, kind, "series"),
         series_number=lineage.series_number(model, kind),
@@ -156,22 +159,23 @@ def _written(
     return handed_over(kind, shell, path)
 
 
-def _described(number: int, segment: Segment, model: ModelIdentity, job: Job) -> SegmentDescription:
+def _described(number: int, segment: Segment, name: str, run: ModelRun) -> SegmentDescription:
+    model, job = run.model.identity, run.job
     made = SegmentDescription(
         segment_number=number,
-        segment_label=lineage.plain_ascii(segment.name),
+        segment_label=name,
         segmented_property_category=sr_code(segment.category),
         segmented_property_type=sr_code(segment.type),
         algorithm_type="AUTOMATIC",
         algorithm_identification=hd.AlgorithmIdentificationSequence(
-            name=lineage.plain_ascii(model.name),
-            version=lineage.plain_ascii(model.version),
+            name=plain_ascii(model.name),
+            version=plain_ascii(model.version),
             family=ARTIFICIAL_INTELLIGENCE,
             source=lineage.MAKER,
-            parameters={"bundle_sha256": lineage.plain_ascii(model.bundle_hash)},
+            parameters={"bundle_sha256": plain_ascii(model.bundle_hash)},
         ),
         tracking_uid=tracking_uid(job.job_id, segment.name),
-        tracking_id=lineage.plain_ascii(segment.name),
+        tracking_id=name,
         display_color=CIELabColor.from_rgb(*segment.rgb),
     )
     if segment.laterality is not None:

@@ -136,6 +136,12 @@ def test_graphics_beside_their_segment_do_not_pass(state):
     assert "outside of an image" in str(pointers.problems(run, read_all([]) | {made.kind: [ds]}))
 
 
+def test_a_layer_under_another_name_does_not_pass(state):
+    run, made, ds = state()
+    ds.GraphicLayerSequence[0].GraphicLayerDescription = "Left kidney"
+    assert "not a layer for each segment" in str(pointers.problems(run, {made.kind: [ds]}))
+
+
 def test_a_slice_that_no_image_shows_is_not_drawn_on(read, found, run_of, model, segments):
     model.segments = (replace(segments[0], is_finding=True, axes=True),)
     volume = read()

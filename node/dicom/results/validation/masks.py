@@ -83,6 +83,9 @@ def _mask_problems(what: str, seg: Dataset, path: Path, run: ModelRun) -> Iterat
     ]:
         yield f"the {what} does not describe the segments that were found, in their order"
         return
+    names = run.segment_names
+    if [text_of(one, "SegmentLabel") for one in described] != [names[x.label] for x in present]:
+        yield f"the {what} does not call the segments what they are called"
     pixels = np.memmap(path, np.uint8, "r", start, (end - start,))
     counts, centroids = _measured(seg, frames, pixels, len(described))
     true_counts, true_centroids = _true_measures(labels, run.volume.affine)

@@ -8,9 +8,9 @@ from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataset import Dataset
 
 from node.dicom.reading import numbers_of, text_of
-from node.dicom.results.lineage import plain_ascii
 from node.dicom.results.model_run import ModelRun
 from node.dicom.results.pointing import Key, key_of, meant
+from node.dicom.results.presentation_state import drawn_segments
 from node.dicom.results.validation.documents import missing
 from node.rules.nouns import Segment
 
@@ -128,10 +128,14 @@ def _graphic_problems(run: ModelRun, ds: Dataset, number: int) -> Iterator[str]:
     """Look whether graphics lie inside of their image and around their segment."""
     del number
     slices = _slices(run)
-    by_name = {plain_ascii(one.name): one for one in run.model.segments}
+    drawn, names = drawn_segments(run), run.segment_names
+    said = [text_of(one, "GraphicLayerDescription") for one in ds.GraphicLayerSequence]
+    if said != [names[one.label] for one in drawn]:
+        yield "the PRESENTATION_STATE has not a layer for each segment, in their order"
+        return
     layers = {
-        one.GraphicLayer: by_name.get(one.GraphicLayerDescription)
-        for one in ds.GraphicLayerSequence
+        one.GraphicLayer: segment
+        for one, segment in zip(ds.GraphicLayerSequence, drawn, strict=True)
     }
     for item in ds.GraphicAnnotationSequence:
         index = slices.get(meant(item.ReferencedImageSequence[0]))
@@ -143,8 +147,9 @@ def _graphic_problems(run: ModelRun, ds: Dataset, number: int) -> Iterator[str]:
         if (points < 0).any() or (points > (columns, rows)).any():
             yield "the PRESENTATION_STATE draws outside of an image"
         segment = layers.get(item.GraphicLayer)
-        drawn = _extent(points[:, ::-1])
-        if segment is not None and not _close(drawn, _true_extent(run, segment, index)):
+        if segment is not None and not _close(
+            _extent(points[:, ::-1]), _true_extent(run, segment, index)
+        ):
             yield f"the PRESENTATION_STATE draws {segment.name} where it is not"
 
 
@@ -180,10 +185,8 @@ def _region_problems(run: ModelRun, ds: Dataset, number: int) -> Iterator[str]:
     """Look whether each region's outlines, by its images' own headers, enclose its voxels."""
     del number
     names = [text_of(one, "ROIName") for one in ds.StructureSetROISequence]
-    present = run.present
-    if names != [plain_ascii(one.name) for one in present] or len(ds.ROIContourSequence) != len(
-        present
-    ):
+    present, shown = run.present, run.segment_names
+    if names != [shown[one.label] for one in present] or len(ds.ROIContourSequence) != len(present):
         yield "the RTSTRUCT does not have the segments that were found, in their order"
         return
     slices = _slices(run)

@@ -193,7 +193,7 @@ job = Table(
     Column("model", Plain, nullable=False, doc="the bundle's name"),
     Column("bundle_hash", Plain, nullable=False, doc="the bundle's hash when it was made"),
     Column("send_to", Structure, nullable=False, doc="names of the destinations"),
-    Column("settled_at", Moment, nullable=False, doc="content time of all its results"),
+    Column("settled_at", Moment, nullable=False, doc="when its series had settled"),
     Column("state", Plain, nullable=False, doc="out of node.rules.states.JOB"),
     Column("attempts", Integer, nullable=False, doc="how often it was claimed"),
     Column("not_before", Moment, nullable=False, doc="when it may be claimed"),

@@ -2,7 +2,7 @@
 
 import hashlib
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 NAMESPACE = uuid.UUID("6d2f0d0c-6c0e-5f43-9f7f-6f3f1f0e9a11")
 """The namespace of all UUIDs that radnode derives (RFC 9562, version 5)."""
@@ -27,9 +27,17 @@ def job_id(series_uid: str, evidence: str, bundle_hash: str) -> str:
     return uuid.uuid5(NAMESPACE, f"job\x1f{series_uid}\x1f{evidence}\x1f{bundle_hash}").hex
 
 
-def run(bundle_hash: str, artefact: str) -> str:
-    """Name what ran: a bundle as it is ("" for `artefact`), or a network compiled of it."""
-    return f"{bundle_hash}+{artefact}" if artefact else bundle_hash
+def run(bundle_hash: str, facts: Mapping[str, str]) -> str:
+    """Name what ran: a bundle as it is or a network compiled of it, by which engine, how exactly.
+
+    Another engine or precision finds a little else, and its name stands in the report.
+
+    Args:
+        bundle_hash: which bundle.
+        facts: what is known of the run: `artefact` names a compiled network.
+    """
+    how = [facts.get(key, "") for key in ("artefact", "engine", "precision")]
+    return "+".join((bundle_hash, *how)) if any(how) else bundle_hash
 
 
 def result_uid(job: str, kind: str, level: str) -> str:

@@ -233,8 +233,8 @@ class Job:
     """One model run over one edition of one series.
 
     `evidence` is the digest of the instances it reads (`rules.naming.evidence_digest`),
-    `settled_at` the moment that every result of the job bears as its content time, so that a
-    retry makes the same bytes. `bundle_hash` is the one the shelf held when the job was made. One
+    `settled_at` the moment that its results bear if the images carry no time of their own, so that
+    a retry makes the same bytes. `bundle_hash` is the one the shelf held when the job was made. One
     that is `stat` goes before those in the queue that have not waited for long. `lacking` names
     what its study lacked when it was no longer waited for, `released_by` who let its result go out
     that was held since the model was not sure enough.

@@ -220,7 +220,7 @@ class Infer:
         if isinstance(looked, Refusal):
             return looked
         volume, findings, before = looked
-        named = _with_bundle(job, bundle, findings.facts.get("artefact", ""))
+        named = _with_bundle(job, bundle, findings.facts)
         folder = self._spool.work(job.job_id)
         begun = results.begin(
             volume, findings, bundle.manifest, named, folder, self._predecessors(job)
@@ -322,12 +322,12 @@ def clear_left_work(rooms: Rooms) -> None:
         rooms.spool.clear_work(job_id)
 
 
-def _with_bundle(job: Job, bundle: Bundle, artefact: str) -> Job:
+def _with_bundle(job: Job, bundle: Bundle, facts: Mapping[str, str]) -> Job:
     """Name the job's results after what really ran, should the shelf have changed.
 
-    A network that was compiled of the bundle finds a little else than the bundle's own: what it
-    finds is not the same object, and must not have the same UID.
+    A network that was compiled of the bundle finds a little else than the bundle's own, and so does
+    another engine: what it finds is not the same object, and must not have the same UID.
     """
     bundle_hash = bundle.manifest.identity.bundle_hash
-    name = naming.job_id(job.series_instance_uid, job.evidence, naming.run(bundle_hash, artefact))
+    name = naming.job_id(job.series_instance_uid, job.evidence, naming.run(bundle_hash, facts))
     return replace(job, job_id=name, bundle_hash=bundle_hash)

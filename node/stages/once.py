@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def run_once(
 ) -> Written | Refusal:
     """Have a model look at the one series in a folder, and write what it found to another.
 
-    The same folder and bundle give the same UIDs as on the node; the content time is now.
+    The same folder and bundle give the same results as on the node, whenever and however often.
 
     Args:
         folder: what lies in it and below, in any order.
@@ -45,7 +45,7 @@ def run_once(
         out: made if need be; each result is called after its kind, with a number if there are
             several.
         runner: runs the model.
-        clock: gives the content time.
+        clock: gives the time of results whose images carry none.
         wanted: what to make besides SEG and SR.
 
     Raises:
@@ -61,8 +61,7 @@ def run_once(
         findings = runner.predict(bundle, volume, Path(work), timeout_s=3600.0)
         if isinstance(findings, Refusal):
             return findings
-        artefact = findings.facts.get("artefact", "")
-        job = _job(list(found.values()), bundle, clock, artefact)
+        job = _job(list(found.values()), bundle, clock, findings.facts)
         run = results.begin(volume, findings, bundle.manifest, job, Path(work))
         doubts = doubting.doubts(findings.scores, bundle.manifest.classifying.bounds)
         run = replace(run, marks=tuple(one.what for one in doubts))  # who asked reads it here
@@ -84,12 +83,12 @@ def _images(folder: Path) -> dict[Path, Part10] | Refusal:
     return found
 
 
-def _job(images: Sequence[Part10], bundle: Bundle, clock: Clock, artefact: str) -> Job:
+def _job(images: Sequence[Part10], bundle: Bundle, clock: Clock, facts: Mapping[str, str]) -> Job:
     first = images[0].header
     bundle_hash = bundle.manifest.identity.bundle_hash
     digest = naming.evidence_digest((one.header.sop_instance_uid, one.sha256) for one in images)
     return Job(
-        job_id=naming.job_id(first.series_instance_uid, digest, naming.run(bundle_hash, artefact)),
+        job_id=naming.job_id(first.series_instance_uid, digest, naming.run(bundle_hash, facts)),
         series_instance_uid=first.series_instance_uid,
         study_instance_uid=first.study_instance_uid,
         edition=1,

@@ -36,6 +36,20 @@ def test_more_evidence_makes_another_job_and_other_uids():
     assert naming.result_uid(one, "SEG", "instance") != naming.result_uid(one, "SR", "instance")
 
 
+def test_another_engine_or_precision_makes_other_results():
+    facts = [
+        {},
+        {"engine": "OpenVINO 1", "precision": "f32"},
+        {"engine": "OpenVINO 1", "precision": "bf16"},
+        {"engine": "PyTorch 1", "precision": "f32"},
+        {"artefact": "OpenVINO 1", "engine": "f32"},
+    ]
+    names = {naming.run("hash", one) for one in facts}
+    assert len(names) == len(facts)
+    told = {"engine": "PyTorch 1", "precision": "f32", "memory_mb": "517"}
+    assert naming.run("hash", told) in names, "what is of no consequence changes nothing"
+
+
 def test_pauses_double_up_to_the_longest():
     stubborn = Persistence(first=5, longest=300, give_up=3600)
     assert [retrying.pause(n, stubborn) for n in (1, 2, 3, 7, 1000)] == [5, 10, 20, 300, 300]

@@ -16,6 +16,7 @@ from node.dicom.results import (
     sr,
     validation,
 )
+from node.dicom.results.dating import moment_of
 from node.dicom.results.measuring import measure
 from node.dicom.results.model_run import Made, Model, ModelRun
 from node.dicom.results.retired import introduce_retired_classes
@@ -65,7 +66,8 @@ def begin(
 ) -> ModelRun:
     """Measure what a model found; see ModelRun for what is what."""
     measured = measure(volume, findings, model.segments)
-    return ModelRun(volume, findings, model, job, folder, measured, predecessors)
+    moment = moment_of(volume.sources, job.settled_at)
+    return ModelRun(volume, findings, model, job, folder, measured, predecessors, moment=moment)
 
 
 def make(run: ModelRun, wanted: frozenset[Output] = STANDARD_OUTPUTS) -> ResultSet | Withheld:

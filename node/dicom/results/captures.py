@@ -11,6 +11,7 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from node.dicom.reading import text_of
 from node.dicom.results import drawing, instances, lineage, overlays, pointing, preview
+from node.dicom.results.dating import moment_of
 from node.dicom.results.model_run import Made, ModelRun, write
 from node.dicom.results.names import plain_ascii
 from node.rules.naming import derived_uid, result_uid
@@ -59,7 +60,8 @@ def write_text_capture(
         features="NO",
     )
     made = _capture(shot, model, job, kind)
-    lineage.complete(made, image, model, job)
+    moment = moment_of([lineage.read_source(image)], job.settled_at)
+    lineage.complete(made, image, model, moment)
     return write(kind, made, folder)
 
 

@@ -47,7 +47,7 @@ def finish(run: ModelRun, made: Dataset) -> None:
     Documents and structure sets have neither body part nor laterality (PS3.3 C.24.1, C.8.8.1).
     """
     modality = made.Modality
-    lineage.complete(made, run.volume.paths[0], run.model.identity, run.job)
+    lineage.complete(made, run.volume.paths[0], run.model.identity, run.when)
     if modality in ("DOC", "RTSTRUCT"):
         for keyword in _OF_IMAGES:
             if keyword in made:

@@ -6,7 +6,6 @@ results is handed stand-ins that bear no patient at all, and what is inherited i
 """
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import cast
 
@@ -23,6 +22,7 @@ from pydicom.valuerep import format_number_as_ds
 from node import __version__
 from node.dicom.header import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.dicom.reading import number_of, text_of, value_of
+from node.dicom.results.dating import Moment, stamp
 from node.dicom.results.model_run import Made
 from node.dicom.results.names import plain_ascii
 from node.dicom.results.pointing import frame_of, once_each
@@ -227,7 +227,7 @@ def software_versions(model: ModelIdentity) -> list[str]:
     ]
 
 
-def complete(made: Dataset, image: Path, model: ModelIdentity, job: Job) -> None:
+def complete(made: Dataset, image: Path, model: ModelIdentity, moment: Moment) -> None:
     """Put in what the result inherits, who made it and when: the same on every try.
 
     `image` is a file of the series that the result is about: it is read anew, since values that
@@ -242,9 +242,9 @@ def complete(made: Dataset, image: Path, model: ModelIdentity, job: Job) -> None
     _inherit(made, source, (*INHERITED, *(() if is_report else IMAGE_INHERITED)))
     if "CompletionFlag" in made:
         _refer_to_requests(made, source)
-    _date(made, _local(job.settled_at, source))
+    stamp(made, moment)
     made.ContentQualification = "RESEARCH" if model.intended_use == "research" else "PRODUCT"
-    made.ContributingEquipmentSequence = Sequence(_contributors(source, model, job))
+    made.ContributingEquipmentSequence = Sequence(_contributors(source, model, moment))
     _settle_dimensions(made)
     made.file_meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
     made.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
@@ -334,27 +334,7 @@ def _keep_bytes(made: Dataset) -> None:
     )
 
 
-def _local(moment: datetime, source: Dataset) -> datetime:
-    """Give a moment in the images' own time zone, else in the machine's (PS3.3 C.12.1.1.8)."""
-    return moment.astimezone(_zone(text_of(source, "TimezoneOffsetFromUTC")))
-
-
-def _zone(offset: str) -> tzinfo | None:
-    if len(offset) != 5 or offset[0] not in "+-" or not offset[1:].isdigit():
-        return None
-    ahead = timedelta(hours=int(offset[1:3]), minutes=int(offset[3:5]))
-    if ahead > timedelta(hours=14):
-        return None
-    return timezone(-ahead if offset[0] == "-" else ahead)
-
-
-def _date(made: Dataset, moment: datetime) -> None:
-    for what in ("InstanceCreation", "Content", "Series"):
-        setattr(made, f"{what}Date", moment.strftime("%Y%m%d"))
-        setattr(made, f"{what}Time", moment.strftime("%H%M%S.%f"))
-
-
-def _contributors(source: Dataset, model: ModelIdentity, job: Job) -> list[Dataset]:
+def _contributors(source: Dataset, model: ModelIdentity, moment: Moment) -> list[Dataset]:
     """Name the scanner and ourselves (PS3.3 C.12.1.1.5)."""
     scanner = Dataset()
     for keyword in _EQUIPMENT:
@@ -366,7 +346,7 @@ def _contributors(source: Dataset, model: ModelIdentity, job: Job) -> list[Datas
     ours.Manufacturer = MAKER
     ours.ManufacturerModelName = MAKER
     ours.SoftwareVersions = software_versions(model)
-    ours.ContributionDateTime = _local(job.settled_at, source).strftime("%Y%m%d%H%M%S.%f%z")
+    ours.ContributionDateTime = moment.date_time
     ours.ContributionDescription = plain_ascii(
         f"AI inference with {model.name} {model.version}, "
         f"bundle sha256:{model.bundle_hash}{notice}",

@@ -10,6 +10,7 @@ import pydicom
 from pydicom.dataset import Dataset
 
 from node.dicom.findings import Findings
+from node.dicom.results.dating import Moment, moment_of
 from node.dicom.results.measuring import Measured
 from node.dicom.results.names import display_names
 from node.dicom.volume import Volume
@@ -41,7 +42,8 @@ class ModelRun:
 
     `measured` holds the measurements of every label of the model, `folder` is where files are
     written, `predecessors` are the results of the edition before, `marks` what a reader has to know
-    before relying on it. The same run makes the same bytes, whenever and wherever.
+    before relying on it, `moment` the one that the images give. The same run makes the same bytes,
+    whenever and wherever.
     """
 
     volume: Volume
@@ -52,6 +54,12 @@ class ModelRun:
     measured: Mapping[int, Measured] = field(default_factory=dict)
     predecessors: Sequence[Result] = ()
     marks: tuple[str, ...] = ()
+    moment: Moment | None = None
+
+    @property
+    def when(self) -> Moment:
+        """The moment that all results of the run bear (see `dating`)."""
+        return self.moment or moment_of(self.volume.sources, self.job.settled_at)
 
     @property
     def present(self) -> list[Segment]:

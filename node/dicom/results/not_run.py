@@ -16,6 +16,7 @@ from pydicom.uid import BasicTextSRStorage, ExplicitVRLittleEndian
 
 from node.dicom.reading import text_of
 from node.dicom.results import captures, lineage
+from node.dicom.results.dating import moment_of
 from node.dicom.results.model_run import Made, write
 from node.dicom.results.names import plain_ascii
 from node.dicom.results.sr import date_content, name_predecessors, observer
@@ -116,7 +117,8 @@ def _report(not_run: NotRun, source: Dataset, said: Sequence[str]) -> Made:
     before = [one for one in not_run.predecessors if one.kind in ("SR", "NOT_RUN")]
     name_predecessors(made, job, [one for one in before if one.sop_instance_uid != uid])
     date_content(made)
-    lineage.complete(made, not_run.image, model, job)
+    moment = moment_of([source], job.settled_at)
+    lineage.complete(made, not_run.image, model, moment)
     named = next((one.sop_instance_uid for one in before if one.sop_instance_uid != uid), None)
     return replace(write("NOT_RUN", made, not_run.folder), predecessor=named)
 

@@ -152,7 +152,7 @@ def _written(
     pixels: frames.Pixels,
 ) -> Made:
     shell.NumberOfFrames = len(listed)
-    lineage.complete(shell, run.volume.paths[0], run.model.identity, run.job)
+    lineage.complete(shell, run.volume.paths[0], run.model.identity, run.when)
     path = run.folder / f"{shell.SOPInstanceUID}.dcm"
     pydicom.dcmwrite(path, shell, enforce_file_format=True)
     frames.append_frames(path, run.volume, listed, pixels)

@@ -95,7 +95,7 @@ def _written(run: ModelRun, kind: str, made: Dataset) -> Made:
     before = [one for one in run.predecessors if one.kind in (kind, "NOT_RUN")]
     name_predecessors(made, job, before)
     date_content(made)
-    lineage.complete(made, run.volume.paths[0], run.model.identity, run.job)
+    lineage.complete(made, run.volume.paths[0], run.model.identity, run.when)
     same = [one.sop_instance_uid for one in before if one.kind == kind]
     return replace(write(kind, made, run.folder), predecessor=same[0] if same else None)
 

@@ -31,7 +31,8 @@ _SHARED = (
     ),
     (
         "Instance Creation, Series and Content Date and Time",
-        "when the series was complete",
+        "the latest acquisition or content date and time in the images, else those of their "
+        "series, else of their study, as written there; when the series was complete, if none is",
         "ALWAYS",
     ),
     ("SOP Instance UID (0008,0018)", "under 2.25, derived from images and bundle", "ALWAYS"),

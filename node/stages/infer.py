@@ -161,10 +161,12 @@ class Infer:
 
     def _end_for_good(self, job: Job, refusal: Refusal, withheld: Sequence[Result]) -> Event:
         """Tell the study, too, that there is no result, and why."""
-        notices = [*withheld, *self._notices.of(job, refusal)]
+        told = self._notices.of(job, refusal)
+        notices = [*withheld, *told.results]
+        reason = "; ".join(filter(None, (refusal.reason, told.withheld)))
         refused = refusal.fault in (Fault.INPUT, Fault.MODEL) and not refusal.again
         end = self._ledger.job_refused if refused else self._ledger.job_failed
-        said = (job.job_id, self._worker, refusal.reason, refusal.advice)
+        said = (job.job_id, self._worker, reason, refusal.advice)
         try:
             end(*said, notices)
         except ResultChangedError:  # as after an upgrade, which words its notices in another way

@@ -2,11 +2,13 @@
 
 import traceback
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from node import log
 from node.bundles.shelf import Shelf
-from node.dicom.results import Made, not_run
+from node.dicom.results import Made, not_run, validation
+from node.rules.events import Event
 from node.rules.failures import Refusal
 from node.rules.nouns import Job, ModelIdentity, Notice, Result, Route
 from node.spool import Spool
@@ -41,6 +43,17 @@ def where(error: Exception) -> str:
     return f"{Path(ours[-1].filename).name}:{ours[-1].lineno} in {ours[-1].name}"
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a study is told of a job that came to nothing; `withheld` says why it is told nothing.
+
+    Its results are then withheld, each of them.
+    """
+
+    results: tuple[Result, ...] = ()
+    withheld: str = ""
+
+
 class Notices:
     """Writes what is sent when there is no result."""
 
@@ -51,43 +64,56 @@ class Notices:
         self._shelf = shelf
         self._routes = routes
 
-    def of(self, job: Job, refusal: Refusal) -> list[Result]:
+    def of(self, job: Job, refusal: Refusal) -> Told:
         """Write what the route wants to be told; that this fails must not hide the job's end.
 
         A study that was sent what the model found, before something else failed, is told nothing.
+        Notices that do not stand our own checks are kept for who looks into it, and not sent.
         """
         route = self._routes.get(job.route)
         wanted = route.if_not_run if route is not None else frozenset((Notice.REPORT,))
         if not wanted or not job.send_to:
-            return []
+            return Told()
         try:
             if self._has_results(job):
-                return []
-            return [keep(self._spool, one) for one in self._write(job, refusal, wanted)]
+                return Told()
+            return self._checked(job, refusal, wanted)
         except Exception as error:  # noqa: BLE001 - the message may hold patient data: type only
             what = f"{type(error).__name__} at {where(error)}"
             log.say("notice_not_written", "error", job=job.job_id, error=what)
-            return []
+            return Told()
 
     def _has_results(self, job: Job) -> bool:
         results = self._ledger.results_of(job.job_id)
         return any(one.kind == "SR" and not one.withheld for one in results)
 
-    def _write(self, job: Job, refusal: Refusal, wanted: frozenset[Notice]) -> list[Made]:
+    def _checked(self, job: Job, refusal: Refusal, wanted: frozenset[Notice]) -> Told:
+        about = self._about(job, refusal)
+        if about is None:
+            return Told()
+        made = not_run.write_notice(about, wanted)
+        problems = validation.notice_problems(about, made)
+        kept = tuple(keep(self._spool, one) for one in made)
+        if not problems:
+            return Told(kept)
+        why = f"a notice did not stand our own checks: {'; '.join(problems)}"
+        log.say(Event.RESULTS_WITHHELD, "error", job=job.job_id, reason=why)
+        return Told(tuple(replace(one, withheld=True) for one in kept), why)
+
+    def _about(self, job: Job, refusal: Refusal) -> not_run.NotRun | None:
         instances = self._ledger.instances_of(job.series_instance_uid, job.edition)
         paths = [self._spool.path(one.spool_name) for one in instances]
         image = next((path for path in paths if path.exists()), None)
         if image is None:
             log.say("notice_not_written", "warning", job=job.job_id, reason="no image is left")
-            return []
+            return None
         before = [
             *self._ledger.results_of(job.job_id),
             *self._ledger.previous_results(job.series_instance_uid, job.edition, job.model),
         ]
-        told = not_run.NotRun(
+        return not_run.NotRun(
             image, self._identity(job), job, refusal, self._spool.work(job.job_id), before
         )
-        return not_run.write_notice(told, wanted)
 
     def _identity(self, job: Job) -> ModelIdentity:
         """Name the model as well as the shelf can; in doubt it is for research."""

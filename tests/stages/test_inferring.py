@@ -2,10 +2,12 @@
 
 import threading
 
+import pydicom
 import pytest
 from sqlalchemy.exc import OperationalError
 
 from node.bundles.shelf import Shelf
+from node.dicom.results import not_run
 from node.spool import Spool
 from node.stages import infer
 from node.stages.infer import Infer, Limits, clear_left_work
@@ -105,6 +107,30 @@ def test_a_notice_that_cannot_be_written_does_not_hide_how_the_job_ended(refusin
     assert "brain_mask" in home.ledger.status()["failures"][0]["reason"]
     assert home.ledger.results_of(job.job_id) == []
     assert "notice_not_written" in capsys.readouterr().err
+
+
+def test_a_notice_that_fails_our_checks_is_kept_and_audited_and_not_sent(refusing, monkeypatch):
+    leg, home, job, path = refusing
+    Scanner().series(n=1)[0].save_as(path, enforce_file_format=True)
+    real = not_run.write_notice
+
+    def careless(*arguments):
+        (made,) = real(*arguments)
+        ds = pydicom.dcmread(made.path)
+        ds.PatientID = "SOMEBODY"
+        ds.save_as(made.path)
+        return [made]
+
+    monkeypatch.setattr(not_run, "write_notice", careless)
+    leg.step()
+    (notice,) = home.ledger.results_of(job.job_id)
+    assert notice.withheld
+    assert path.parents[2].joinpath(notice.spool_name).exists()
+    assert home.ledger.destinations_waiting() == {}
+    assert home.ledger.status()["withheld_results"] == 1
+    (row,) = [one for one in home.ledger.audit_rows(0, 1000) if one["event"] == "results_withheld"]
+    assert "PatientID is not, byte for byte" in row["detail"]["reason"]
+    assert "SOMEBODY" not in str(row)
 
 
 def test_a_notice_in_other_words_is_another_one_and_names_the_first(refusing):

@@ -18,7 +18,7 @@ from pynetdicom import AE
 
 from bench.orthanc import Orthanc, find
 from node.dicom import results
-from node.dicom.results import Made, concepts, not_run
+from node.dicom.results import Made, concepts, not_run, validation
 from node.dicom.volume import Volume
 from node.rules.failures import Fault, Refusal
 from node.rules.nouns import Notice, Output, Segment
@@ -303,6 +303,7 @@ def test_validators_accept_that_a_model_did_not_run(tool, judge, tmp_path: Path,
     (tmp_path / "out").mkdir()
     told = not_run.NotRun(image, MODEL.identity, job, refusal, tmp_path / "out")
     made = not_run.write_notice(told, frozenset(Notice))
+    assert validation.notice_problems(told, made) == []
     inherited = set(dciodvfy_said(tool, image))
     for one in made:
         said = {x for x in dciodvfy_said(tool, one.path) if "DICOMDIR" not in x} - inherited

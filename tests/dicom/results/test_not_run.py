@@ -5,6 +5,7 @@ from dataclasses import replace
 import pydicom
 import pytest
 
+from node.dicom.results import validation
 from node.dicom.results.not_run import NotRun, write_notice
 from node.rules.failures import Refusal
 from node.rules.nouns import ModelIdentity, Notice, Result
@@ -71,6 +72,45 @@ def test_a_model_that_the_shelf_does_not_have_is_named_all_the_same(not_run, too
     assert "AI did not run: gone gave" in tool("dsrdump", "+Pl", report.path).stdout
     said = tool("dciodvfy", "-new", report.path)
     assert "Error" not in said.stdout + said.stderr
+
+
+def spoil_reason(ds):
+    ds.ContentSequence[-1].ContentSequence[0].TextValue = "Reason: none."
+
+
+def spoil_image(ds):
+    study = ds.CurrentRequestedProcedureEvidenceSequence[0]
+    study.ReferencedSeriesSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID = "1.2.3"
+
+
+def spoil_predecessor(ds):
+    ds.PredecessorDocumentsSequence = ds.CurrentRequestedProcedureEvidenceSequence
+
+
+@pytest.mark.parametrize(
+    ("which", "spoil", "complaint"),
+    [
+        (0, spoil_reason, "does not say why"),
+        (0, spoil_image, "refers to another image"),
+        (0, spoil_predecessor, "none of its predecessors"),
+        (0, lambda ds: ds.__delattr__("ContentDate"), "NOT_RUN has no ContentDate"),
+        (0, lambda ds: ds.__setattr__("StudyInstanceUID", "1.2.3"), "StudyInstanceUID is not"),
+        (1, lambda ds: ds.__setattr__("PatientID", "SOMEBODY"), "PatientID is not"),
+        (1, lambda ds: ds.__setattr__("SeriesInstanceUID", "1.2.3"), "derived from its job"),
+        (1, lambda ds: ds.__setattr__("PixelData", b"12"), "as many pixels"),
+        (1, lambda ds: ds.__setattr__("BurnedInAnnotation", "NO"), "that there is text in it"),
+    ],
+)
+def test_a_spoiled_notice_does_not_pass(not_run, which, spoil, complaint):
+    told = not_run()
+    made = write_notice(told, BOTH)
+    assert validation.notice_problems(told, made) == []
+    ds = pydicom.dcmread(made[which].path)
+    spoil(ds)
+    ds.save_as(made[which].path)
+    problems = validation.notice_problems(told, made)
+    assert any(complaint in problem for problem in problems), problems
+    assert "SOMEBODY" not in "".join(problems)
 
 
 def test_it_names_what_it_supersedes(not_run):

@@ -12,6 +12,9 @@ from pydicom.dataset import Dataset
 from node.dicom.results.model_run import Made, ModelRun
 from node.dicom.results.validation import masks, pointers, reports
 from node.dicom.results.validation.documents import document_problems, read
+from node.dicom.results.validation.notices import notice_problems
+
+__all__ = ["mask_problems", "notice_problems", "report_problems", "rest_problems"]
 
 
 def mask_problems(run: ModelRun, objects: Sequence[Made]) -> list[str]:
@@ -72,7 +75,7 @@ def _alone(run: ModelRun, objects: Sequence[Made]) -> tuple[list[str], list[Data
     found = [
         problem
         for one, ds in zip(objects, there, strict=True)
-        for problem in document_problems(one, ds, run)
+        for problem in document_problems(one, ds, run.volume.paths[0], run.job)
     ]
     return found, there
 

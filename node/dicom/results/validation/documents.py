@@ -1,6 +1,7 @@
 """Looks at what every result must have: identity, lineage, type 1 attributes."""
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import pydicom
 from pydicom.dataset import Dataset
@@ -8,11 +9,14 @@ from pydicom.dataset import Dataset
 from node.dicom.header import uid_problem
 from node.dicom.reading import text_of
 from node.dicom.results import lineage
-from node.dicom.results.model_run import Made, ModelRun
+from node.dicom.results.model_run import Made
 from node.rules.naming import result_uid
+from node.rules.nouns import Job
 
 _MANY = ("CAPTURE",)
 """Kinds of which a run makes several: their instance numbers are part of their UIDs."""
+_BY_WORDS = ("NOT_RUN", "NOT_RUN_CAPTURE")
+"""Kinds that are another instance whenever they say something else."""
 LARGE = 1 << 16
 """Values above so many bytes stay in the file until they are asked for."""
 
@@ -44,13 +48,20 @@ def read(result: Made) -> Dataset:
     return pydicom.dcmread(result.path, defer_size=large)
 
 
-def document_problems(result: Made, ds: Dataset, run: ModelRun) -> Iterator[str]:
-    """Say what is wrong with an object whatever its kind."""
-    source = lineage.read_source(run.volume.paths[0])
+def document_problems(result: Made, ds: Dataset, image: Path, job: Job) -> Iterator[str]:
+    """Say what is wrong with an object whatever its kind.
+
+    Args:
+        result: the object.
+        ds: the same as read again.
+        image: a file of the series that it is about.
+        job: whose result it is.
+    """
+    source = lineage.read_source(image)
     what = result.kind
     yield from missing(what, ds, (*_TYPE_1, *_DATED.get(what, ("ContentDate", "ContentTime"))))
     yield from _lineage_problems(what, ds, source)
-    yield from _uid_problems(what, ds, run)
+    yield from _uid_problems(what, ds, job)
 
 
 def missing(what: str, ds: Dataset, keywords: Iterable[str]) -> Iterator[str]:
@@ -69,13 +80,15 @@ def _lineage_problems(what: str, ds: Dataset, source: Dataset) -> Iterator[str]:
             yield f"the {what}'s {keyword} is not the images'"
 
 
-def _uid_problems(what: str, ds: Dataset, run: ModelRun) -> Iterator[str]:
+def _uid_problems(what: str, ds: Dataset, job: Job) -> Iterator[str]:
     one_of_many = f"{what}/{text_of(ds, 'InstanceNumber')}" if what in _MANY else what
     for keyword, name, level in (
         ("SOPInstanceUID", one_of_many, "instance"),
         ("SeriesInstanceUID", what, "series"),
     ):
-        if text_of(ds, keyword) != result_uid(run.job.job_id, name, level):
+        if level == "instance" and what in _BY_WORDS:
+            continue
+        if text_of(ds, keyword) != result_uid(job.job_id, name, level):
             yield f"the {what}'s {keyword} is not the one derived from its job"
     for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
         if problem := uid_problem(text_of(ds, keyword)):

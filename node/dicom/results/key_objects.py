@@ -1,4 +1,4 @@
-"""Points a radiologist to what was found: the slice, the masks and the report, as key objects."""
+"""Points a radiologist to what was found: the images that show it and its mask, as key objects."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from node.rules.naming import result_uid
 from node.rules.nouns import Segment
 
 TITLE = SRCode("113000", "DCM", "Of Interest")
-_POINTED_AT = ("SEG", "SR")
+_POINTED_AT = "SEG"
 
 
 def finding_segments(run: ModelRun) -> list[Segment]:
@@ -31,9 +31,12 @@ def has_finding(run: ModelRun) -> bool:
 
 
 def key_slices(run: ModelRun) -> list[int]:
-    """Give the slices on which a finding is largest, in order."""
+    """Give the slices on which a finding is largest, in order; the first where none has a place.
+
+    A class is found in all of a picture or a volume, and somewhere a reader has to begin.
+    """
     slices = {shown_slice(run, one) for one in finding_segments(run)}
-    return sorted(index for index in slices if index is not None)
+    return sorted(index for index in slices if index is not None) or [0]
 
 
 def shown_slice(run: ModelRun, segment: Segment) -> int | None:
@@ -47,8 +50,9 @@ def shown_slice(run: ModelRun, segment: Segment) -> int | None:
 def write_key_objects(run: ModelRun, objects: Sequence[Made]) -> Made | None:
     """Write a Key Object Selection (PS3.3 A.35.4, TID 2010) titled "Of Interest".
 
-    It refers to the slice on which each finding is largest, and to SEG and SR among `objects`.
-    None when there is no finding.
+    It refers to the slice on which each finding is largest, and to the SEG among `objects`. It
+    does not refer to the reports: of the two of them a destination gets one, and which is not known
+    here. None when there is no finding.
 
     Raises:
         OSError: a source image cannot be read, or the file not be written.
@@ -60,10 +64,8 @@ def write_key_objects(run: ModelRun, objects: Sequence[Made]) -> Made | None:
     images = lineage.references(shown)
     for one in images:
         one.Rows, one.Columns = run.volume.voxels.shape[1:]
-    ours = [lineage.reference_to(one, job) for one in objects if one.kind in _POINTED_AT]
+    ours = [lineage.reference_to(one, job) for one in objects if one.kind == _POINTED_AT]
     evidence = [*images, *ours]
-    if not evidence:
-        return None
     made = hd.ko.KeyObjectSelectionDocument(
         evidence=evidence,
         content=hd.ko.KeyObjectSelection(

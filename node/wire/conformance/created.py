@@ -59,8 +59,8 @@ CREATED: Mapping[str, Created] = {
         "A.35.4 Key Object Selection Document",
         "if the route asks for it (it does by default), when there is a finding, to destinations "
         "that accept the SOP class",
-        'title (113000, DCM, "Of Interest"); refers to the images that show the findings best, the '
-        "segmentation and the report",
+        'title (113000, DCM, "Of Interest"); refers to the images that show the findings best '
+        "(of a classification the picture, or the first image) and the segmentation",
         "TID 2010 Key Object Selection",
         "KO",
     ),

@@ -25,7 +25,7 @@ def made(read, found, run_of, model, segments):
     return make
 
 
-def test_a_finding_is_pointed_at_with_its_largest_slice_mask_and_report(made, tool):
+def test_a_finding_is_pointed_at_with_its_largest_slice_and_mask_and_no_report(made, tool):
     run, objects = made()
     selection = objects[-1]
     assert selection.optional
@@ -39,7 +39,7 @@ def test_a_finding_is_pointed_at_with_its_largest_slice_mask_and_report(made, to
         for one in ds.ContentSequence
         if "ReferencedSOPSequence" in one
     ]
-    ours = [one.sop_instance_uid for one in objects if one.kind in ("SEG", "SR")]
+    ours = [one.sop_instance_uid for one in objects if one.kind == "SEG"]
     assert targets == [largest, *ours]
     words = [one.TextValue for one in ds.ContentSequence if one.ValueType == "TEXT"]
     assert "Ellipsoid" in " ".join(words)
@@ -63,7 +63,7 @@ def test_without_finding_there_are_no_key_objects(read, run_of, model, segments)
     assert key_objects.write_key_objects(run, []) is None
 
 
-def test_a_probable_class_is_a_finding_and_points_at_the_report(read, run_of, model, tool):
+def test_a_probable_class_is_a_finding_and_points_at_the_first_image(read, run_of, model, tool):
     volume = read()
     model.segments = ()
     run = run_of(volume, Findings(None, {"Magnetic resonance": 0.5}))
@@ -72,6 +72,11 @@ def test_a_probable_class_is_a_finding_and_points_at_the_report(read, run_of, mo
     assert selection is not None
     there = read_all([*reports, selection])
     assert pointers.problems(run, there) == []
+    (target,) = [one for one in there["KEY_OBJECTS"][0].ContentSequence if one.ValueType == "IMAGE"]
+    first = volume.sources[0].SOPInstanceUID
+    assert target.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == first
+    listed = there["KEY_OBJECTS"][0].CurrentRequestedProcedureEvidenceSequence
+    assert len(listed[0].ReferencedSeriesSequence) == 1
     said = tool("dciodvfy", "-new", selection.path)
     assert "Error" not in said.stdout + said.stderr
 
@@ -80,5 +85,28 @@ def test_key_objects_that_point_at_nothing_we_made_do_not_pass(made):
     run, objects = made()
     there = read_all(objects)
     problems = pointers.problems(run, {"KEY_OBJECTS": there["KEY_OBJECTS"]})
-    assert len(problems) == 2
+    assert len(problems) == 1
     assert all("neither a source image nor a result" in one for one in problems)
+
+
+def test_key_objects_that_point_at_a_report_or_at_no_image_do_not_pass(made):
+    run, objects = made()
+    there = read_all(objects)
+    image, mask = (
+        one.ReferencedSOPSequence[0]
+        for one in there["KEY_OBJECTS"][0].ContentSequence
+        if "ReferencedSOPSequence" in one
+    )
+    report = there["ENHANCED_SR"][0]
+    mask.ReferencedSOPClassUID = report.SOPClassUID
+    mask.ReferencedSOPInstanceUID = report.SOPInstanceUID
+    (problem,) = pointers.problems(run, there)
+    assert "refers to a report" in problem
+    ds = there["KEY_OBJECTS"][0]
+    own = there["SEG"][0].SOPInstanceUID
+    image.ReferencedSOPInstanceUID = mask.ReferencedSOPInstanceUID = own
+    image.ReferencedSOPClassUID = mask.ReferencedSOPClassUID = there["SEG"][0].SOPClassUID
+    for series in ds.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence:
+        series.ReferencedSOPSequence[0].ReferencedSOPInstanceUID = own
+    (problem,) = pointers.problems(run, there)
+    assert "refers to no image" in problem

@@ -7,15 +7,18 @@ import numpy as np
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataset import Dataset
 
+from node.dicom import services
 from node.dicom.reading import numbers_of, text_of
 from node.dicom.results.model_run import ModelRun
 from node.dicom.results.pointing import Key, key_of, meant
 from node.dicom.results.presentation_state import drawn_segments
+from node.dicom.results.sr import REPORTS
 from node.dicom.results.validation.documents import missing
 from node.rules.nouns import Segment
 
 _PLANE = (("ImagePositionPatient", 3), ("ImageOrientationPatient", 6), ("PixelSpacing", 2))
 """What places an image in the patient (PS3.3 C.7.6.2)."""
+REPORT_CLASSES = frozenset(services.RESULT_CLASSES[kind] for kind in REPORTS)
 ROUNDING = 0.02
 """Of a pixel: coordinates are written with three decimals of a millimetre."""
 TOLERANCE = 0.1
@@ -67,6 +70,7 @@ def problems(run: ModelRun, there: Mapping[str, Sequence[Dataset]]) -> list[str]
     known.add(text_of(run.volume.sources[0], "StudyInstanceUID"))
     checks = {
         "CAPTURE": _capture_problems,
+        "KEY_OBJECTS": _selection_problems,
         "PRESENTATION_STATE": _graphic_problems,
         "PDF": _document_problems,
         "RTSTRUCT": _region_problems,
@@ -110,6 +114,21 @@ def _capture_problems(run: ModelRun, ds: Dataset, number: int) -> Iterator[str]:
     size = int(ds.Rows) * int(ds.Columns) * int(ds.SamplesPerPixel)
     if len(ds.PixelData) != size + size % 2:
         yield "the CAPTURE has not as many pixels as it says"
+
+
+def _selection_problems(run: ModelRun, ds: Dataset, number: int) -> Iterator[str]:
+    """Look whether there is an image to look at, and no document that some do not get."""
+    del number
+    images = {text_of(source, "SOPInstanceUID") for source in run.volume.sources}
+    if not images & set(_referenced(ds)):
+        yield "the KEY_OBJECTS refers to no image"
+    targets = [one.ReferencedSOPSequence[0] for one in _targets(ds)]
+    if any(one.ReferencedSOPClassUID in REPORT_CLASSES for one in targets):
+        yield "the KEY_OBJECTS refers to a report, of which a destination gets one of two"
+
+
+def _targets(ds: Dataset) -> Iterator[Dataset]:
+    return (one for one in ds.ContentSequence if "ReferencedSOPSequence" in one)
 
 
 def _document_problems(run: ModelRun, ds: Dataset, number: int) -> Iterator[str]:

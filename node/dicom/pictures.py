@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from node.dicom import cines, colours, pixels, scanning
+from node.dicom import cines, colours, pixels, scaling, scanning
 from node.dicom.lookup import look_up
 from node.dicom.pixels import UndecodableError
 from node.dicom.reading import UNREADABLE
@@ -53,6 +53,9 @@ def read(images: Sequence[Scan], requirement: InputRequirement) -> Picture | Ref
     chosen = _chosen(images, requirement, repairs)
     if isinstance(chosen, Refusal):
         return chosen
+    refusal = scaling.unreadable(chosen)
+    if refusal is not None:
+        return refusal
     try:
         for image in chosen:
             pixels.look(image)

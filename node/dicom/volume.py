@@ -25,6 +25,7 @@ from node.dicom import (
     scanning,
     splitting,
 )
+from node.dicom.budget import budget_of
 from node.dicom.geometry import Allowances, Planes, Stack
 from node.dicom.headers import Headers
 from node.dicom.metadata import Metadata, metadata_of
@@ -222,7 +223,7 @@ def _assemble(
     if len(distinct) == 1 and not thickness:
         repairs.append("the slice does not say how thick it is: one millimetre supposed")
     repairs += scaling.repairs(distinct)
-    refusal = _out_of_range(spacings, requirement) or _too_large(stack, distinct[0])
+    refusal = _out_of_range(spacings, requirement) or _too_large(stack, distinct)
     return refusal or _filled(distinct, stack, supply, repairs)
 
 
@@ -301,11 +302,23 @@ def _out_of_range(spacings: Mapping[str, float], requirement: InputRequirement) 
     )
 
 
-def _too_large(stack: Stack, image: Scan) -> Refusal | None:
-    voxels = len(stack.order) * image.whole("Rows", 0) * image.whole("Columns", 0)
-    if voxels <= VOXELS_AT_MOST:
-        return None
-    return Refusal(f"the volume would have {voxels / 1e9:.0f} thousand million voxels")
+def _too_large(stack: Stack, images: Sequence[Scan]) -> Refusal | None:
+    """Refuse what would take more memory than its bytes can fill."""
+    try:
+        rows, columns = pixels.shape_of(images[0])
+        budget = budget_of(images)
+    except UndecodableError as error:
+        return Refusal(f"the pixels of a slice cannot be decoded: {error}")
+    voxels = len(stack.order) * rows * columns
+    if voxels > VOXELS_AT_MOST:
+        return Refusal(f"the volume would have {voxels / 1e9:.0f} thousand million voxels")
+    if budget.is_exceeded or (None in stack.order and not budget.has_room_for(voxels)):
+        return Refusal(
+            f"the volume would have {voxels / 1e6:.0f} million voxels, "
+            "more than the bytes of its images can hold",
+            advice="Have the series sent again by the scanner",
+        )
+    return None
 
 
 def _filled(

@@ -20,6 +20,7 @@ from tests.dicom.hazards import (
     pictures,
     places,
     series,
+    sparse,
 )
 
 Maker = Callable[[Path], list[Path]]
@@ -33,6 +34,7 @@ MAKERS: dict[str, Maker] = {
     **cines.MAKERS,
     **mosaics.MAKERS,
     **meanings.MAKERS,
+    **sparse.MAKERS,
 }
 
 

@@ -304,14 +304,13 @@ def _out_of_range(spacings: Mapping[str, float], requirement: InputRequirement) 
 
 def _too_large(stack: Stack, images: Sequence[Scan]) -> Refusal | None:
     """Refuse what would take more memory than its bytes can fill."""
-    try:
-        rows, columns = pixels.shape_of(images[0])
-        budget = budget_of(images)
-    except UndecodableError as error:
-        return Refusal(f"the pixels of a slice cannot be decoded: {error}")
-    voxels = len(stack.order) * rows * columns
+    voxels = len(stack.order) * images[0].whole("Rows", 0) * images[0].whole("Columns", 0)
     if voxels > VOXELS_AT_MOST:
         return Refusal(f"the volume would have {voxels / 1e9:.0f} thousand million voxels")
+    try:
+        budget = budget_of(images)
+    except UndecodableError:
+        return None  # told with its place in the series, when it is looked at
     if budget.is_exceeded or (None in stack.order and not budget.has_room_for(voxels)):
         return Refusal(
             f"the volume would have {voxels / 1e6:.0f} million voxels, "

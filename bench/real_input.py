@@ -82,6 +82,11 @@ def t1_head(cache: Path = DEFAULT_CACHE) -> Path:
     raise UnreachableError("; ".join(complaints))
 
 
+def colin27(cache: Path = DEFAULT_CACHE) -> Path:
+    """Give Debian's Colin27 (181 x 217 x 181, upright, one millimetre), a head with its skull."""
+    return _from_debian(COLIN27, cache)
+
+
 def mean_head(cache: Path = DEFAULT_CACHE) -> Path:
     """Give pydeface's mean T1 head (176 x 256 x 256, slightly oblique)."""
     return _from_pypi(PYDEFACE_MEAN, cache)

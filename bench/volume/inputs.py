@@ -1,18 +1,24 @@
 """Writes the slices of one real CT in every transfer syntax, or of a made-up one."""
 
 import zlib  # noqa: F401 - before gdcm, which brings one of its own
+from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 
 import gdcm
 import numpy as np
 import pydicom
+from PIL import Image
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
+    HTJ2KLossless,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
+    JPEGBaseline8Bit,
     JPEGLosslessSV1,
     JPEGLSLossless,
     RLELossless,
@@ -29,13 +35,30 @@ SYNTAXES = {
     "jpeg_ls": JPEGLSLossless,
     "jpeg_lossless": JPEGLosslessSV1,
     "jpeg_2000": JPEG2000Lossless,
+    "jpeg_baseline": JPEGBaseline8Bit,
+    "htj2k": HTJ2KLossless,
 }
-SLICES = {"jpeg_ls": 60, "jpeg_lossless": 60, "jpeg_2000": 30, "deflated": 60}
+ONE_OBJECT = {"jpeg_extended": "JPGExtended.dcm"}
+"""What nothing that is installed writes: a real object that pydicom brings along, of 12 bits."""
+SLICES = {
+    "jpeg_ls": 60,
+    "jpeg_lossless": 60,
+    "jpeg_2000": 30,
+    "deflated": 60,
+    "jpeg_baseline": 60,
+    "htj2k": 60,
+}
 """How many, where all would take too long."""
 
 
 def series(folder: Path, name: str, *, quick: bool) -> list[Path]:
-    """Write one series, unless it is there; give its files in slice order."""
+    """Write one series, unless it is there; give its files in slice order.
+
+    None are written of HTJ2K where imagecodecs, which can write it, is not installed.
+    """
+    if name == "htj2k" and find_spec("imagecodecs") is None:
+        print("htj2k is left out: imagecodecs, which writes it, is not installed")
+        return []
     plain = _plain(folder)
     count = 12 if quick else SLICES.get(name, len(plain))
     syntax, out = SYNTAXES[name], folder / name
@@ -62,10 +85,14 @@ def _plain(folder: Path) -> list[Path]:
 
 
 def _transcode(source: Path, target: Path, syntax: pydicom.uid.UID) -> None:
-    if syntax == JPEGLosslessSV1:
-        return _by_gdcm(source, target)
     ds = pydicom.dcmread(source)
-    if syntax.is_encapsulated:
+    if syntax == JPEGLosslessSV1:
+        return _by_gdcm(ds, target)
+    if syntax == JPEGBaseline8Bit:
+        _in_eight_bits(ds)
+    elif syntax == HTJ2KLossless:
+        _high_throughput(ds)
+    elif syntax.is_encapsulated:
         ds.compress(syntax, generate_instance_uid=False)
     elif not syntax.is_little_endian:
         ds.PixelData = np.frombuffer(ds.PixelData, "<u2").byteswap().tobytes()
@@ -79,9 +106,38 @@ def _transcode(source: Path, target: Path, syntax: pydicom.uid.UID) -> None:
     )
 
 
-def _by_gdcm(source: Path, target: Path) -> None:
+def _twelve_bits(ds: Dataset) -> np.ndarray:
+    """Cut a slice down to the twelve bits without sign that lossy encoders know."""
+    values = np.frombuffer(ds.PixelData, "<i2").reshape(ds.Rows, ds.Columns).clip(0, 4095)
+    ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 12, 11, 0
+    ds.PixelData = values.astype("<u2").tobytes()
+    return values.astype("<u2")
+
+
+def _in_eight_bits(ds: Dataset) -> None:
+    """Keep the upper eight of twelve bits, as JPEG with losses."""
+    frame = BytesIO()
+    Image.fromarray((_twelve_bits(ds) >> 4).astype("u1")).save(frame, "JPEG", quality=90)
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit = 8, 8, 7
+    _hold(ds, frame.getvalue())
+
+
+def _high_throughput(ds: Dataset) -> None:
+    import imagecodecs
+
+    _hold(ds, imagecodecs.htj2k_encode(_twelve_bits(ds)))
+
+
+def _hold(ds: Dataset, frame: bytes) -> None:
+    ds.PixelData = encapsulate([frame])
+    ds["PixelData"].VR = "OB"
+    ds["PixelData"].is_undefined_length = True
+
+
+def _by_gdcm(ds: Dataset, target: Path) -> None:
+    ds.save_as(target, enforce_file_format=True)
     reader = gdcm.ImageReader()
-    reader.SetFileName(str(source))
+    reader.SetFileName(str(target))
     assert reader.Read()
     change = gdcm.ImageChangeTransferSyntax()
     change.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.JPEGLosslessProcess14_1))

@@ -6,13 +6,14 @@ python -m bench.volume.readers READER REPEATS FILE ...
 import hashlib
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+
+from bench.memory import peak_kb, reset_peak
 
 Reader = Callable[[list[Path]], np.ndarray]
 
@@ -136,9 +137,9 @@ def main() -> int:
     name, repeats, *files = sys.argv[1:]
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     paths, read = [Path(file) for file in files], READERS[name]()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = reset_peak()
     voxels = read(paths)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    peak = peak_kb() - before
     digest = hashlib.sha256(np.ascontiguousarray(voxels, np.int16).tobytes()).hexdigest()
     size = voxels.shape[0] * voxels.shape[1] * voxels.shape[2] * 2
     del voxels

@@ -88,7 +88,8 @@ _GROUPS: dict[str, _Names] = {
 _OLD_NAMES = """
 ImageType EchoTime EchoNumbers TemporalPositionIdentifier DiffusionBValue InversionTime TriggerTime
 NominalPercentageOfCardiacPhase AcquisitionNumber AcquisitionTime ConvolutionKernel KVP StackID
-GantryDetectorTilt RescaleSlope RescaleIntercept RepetitionTime FlipAngle XRayTubeCurrent
+GantryDetectorTilt RescaleSlope RescaleIntercept RepetitionTime FlipAngle XRayTubeCurrent Units
+ScanningSequence
 """
 _SAME: _Names = {keyword: keyword for keyword in _OLD_NAMES.split()}
 _UNASSIGNED_GROUPS: dict[str, _Names] = {

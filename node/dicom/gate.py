@@ -7,9 +7,9 @@ So every image is held against every other one here, and in doubt the series is 
 
 from collections.abc import Callable, Sequence
 
-from node.dicom import cines, enhanced, services
+from node.dicom import cines, enhanced, identity, scaling, services
 from node.dicom.scanning import Scan
-from node.dicom.splitting import ONE_VALUE, SPLITTERS, close
+from node.dicom.splitting import NAMED, ONE_VALUE, SPLITTERS, close
 from node.rules.failures import Refusal
 from node.rules.nouns import InputRequirement
 
@@ -38,7 +38,7 @@ _FOR_PROCESSING = {
 def not_one_series(images: Sequence[Scan], requirement: InputRequirement) -> Refusal | None:
     """Say why images are not of one series of a kind that the model reads; None when they are."""
     return _first(
-        lambda: not_one_patient(images),
+        lambda: identity.not_one_patient(images),
         lambda: _not_one_series(images),
         lambda: _wrong_kind(images, requirement),
         lambda: _unwanted(images, requirement),
@@ -55,22 +55,12 @@ def not_one_volume(images: Sequence[Scan]) -> Refusal | None:
         lambda: _not_one_grid(images),
         lambda: _not_grey(images),
         lambda: _not_one_acquisition(images),
+        lambda: scaling.not_one_scale(images),
     )
 
 
 def _first(*checks: Callable[[], Refusal | None]) -> Refusal | None:
     return next((refusal for check in checks if (refusal := check()) is not None), None)
-
-
-def not_one_patient(images: Sequence[Scan]) -> Refusal | None:
-    """Refuse images that bear several patients' identifiers (the worst that can happen here)."""
-    patients = {(one.written("PatientID"), one.written("IssuerOfPatientID")) for one in images}
-    if len(patients) == 1:
-        return None
-    return Refusal(
-        f"the images of this one series bear the identifiers of {len(patients)} patients",
-        advice="An identity error: tell the PACS administrator, and do not use these images",
-    )
 
 
 def is_localizer(image: Scan) -> bool:
@@ -97,7 +87,8 @@ def crowded(images: Sequence[Scan], places: int) -> Refusal:
             why = f"{keyword} has {kinds} values"
             break
     else:
-        why = "nothing in the headers tells them apart"
+        differs = scaling.what_differs(images)
+        why = f"{differs} differs" if differs else "nothing in the headers tells them apart"
     return Refusal(
         f"at {places} position{'s' if places > 1 else ''} there are different images: {why}",
         advice="Have each echo, phase or reconstruction sent as a series of its own, "
@@ -119,6 +110,12 @@ def _not_one_series(images: Sequence[Scan]) -> Refusal | None:
         count = len(_kinds(images, keyword))
         if count > 1:
             return Refusal(f"the images belong to {count} {what}", advice="Give one series")
+    lying = sorted(_kinds(images, "PatientPosition") - {""})
+    if len(lying) > 1:
+        return Refusal(
+            f"the patient lay in {len(lying)} ways ({', '.join(lying)})",
+            advice="Have what was taken in each position sent as a series of its own",
+        )
     return None
 
 
@@ -230,7 +227,7 @@ def _not_one_acquisition(images: Sequence[Scan]) -> Refusal | None:
             continue
         numbers = [image.number(keyword) for image in written.values()]
         known = [number for number in numbers if number is not None]
-        if not known and keyword != "StackID":  # the only one that need not be a number
+        if not known and keyword not in NAMED:
             continue
         if known and len(known) == len(numbers) and close(keyword, known):
             continue

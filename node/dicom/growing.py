@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from node.dicom import gate, multiframe, pixels, scanning
+from node.dicom.budget import Budget
 from node.dicom.elements import MalformedError
 from node.dicom.geometry import Planes
 from node.dicom.pixels import UndecodableError
@@ -137,6 +138,7 @@ class _Slots:
 
     def __init__(self) -> None:
         self._block: Block | None = None
+        self._budget = Budget()
         self._slot_of: dict[int, int] = {}  # by identity: a scan is never copied here
         self._first: _First | None = None
         self._step: float | None = None
@@ -180,6 +182,9 @@ class _Slots:
         """Decode an image into the slot where it probably belongs; leave it out if it cannot be."""
         try:
             pixels.look(image)
+            self._budget.add(image)
+            if self._budget.is_exceeded:
+                return  # it is refused in the end, unless it turns out not to be of the volume
             if self._block is None:
                 rows, columns = pixels.shape_of(image)
                 slots = min(_RESERVED_SLOTS, max(1, _RESERVED_BYTES // (2 * rows * columns)))

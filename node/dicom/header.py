@@ -13,12 +13,10 @@ from math import isfinite
 from pathlib import Path
 from struct import pack
 
-from pydicom.charset import convert_encodings, decode_bytes, python_encoding
 from pydicom.datadict import dictionary_VR, tag_for_keyword
-from pydicom.valuerep import TEXT_VR_DELIMS
 
 from node import __version__
-from node.dicom import elements, services
+from node.dicom import characters, elements, services
 from node.dicom.elements import Buffer, MalformedError
 from node.rules.failures import Refusal
 from node.rules.naming import derived_uid
@@ -76,7 +74,6 @@ _ATTRIBUTES = {
 _WANTED = frozenset({*_UIDS.values(), *_ATTRIBUTES, _CHARSET})
 _UID_FORM = re.compile(r"[0-9]+(\.[0-9]+)+")
 _PREAMBLE = bytes(128) + b"DICM"
-_ESCAPE = b"\x1b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,21 +289,6 @@ def _attributes(raw: Mapping[int, bytes], *, little: bool) -> dict[str, Attribut
     return found
 
 
-@lru_cache(maxsize=64)
-def _encodings(charset: bytes) -> list[str]:
-    """Give Python's encodings for a Specific Character Set; plain text for names nobody knows."""
-    terms = [_term(term) for term in charset.rstrip(b"\0 ").decode("latin-1").split("\\")]
-    if any(term not in python_encoding for term in terms):
-        return ["latin-1"]
-    return convert_encodings(terms if len(terms) > 1 else terms[0])
-
-
-def _term(written: str) -> str:
-    """Set right the usual misspellings, such as ISO-IR 100 and ISO_2022_IR_87."""
-    term = written.strip().upper().replace("-", "_").replace("ISO IR", "ISO_IR")
-    return re.sub("^ISO.2022.IR.", "ISO 2022 IR ", term)
-
-
 @lru_cache(maxsize=1024)
 def _decoded(vr: str, value: bytes, charset: bytes) -> Attribute:
     """Decode text or numbers written as text; remembered, as most come again in each image."""
@@ -324,14 +306,7 @@ def _number_of(value: bytes, *, little: bool) -> float:
 
 
 def _text(vr: str, value: bytes, charset: bytes) -> str:
-    foreign = vr in ("LO", "SH") and charset and not value.isascii()
-    if not foreign and _ESCAPE not in value:
-        return value.decode("latin-1")
-    encodings = _encodings(charset) if vr in ("LO", "SH") else ["latin-1"]
-    try:
-        return decode_bytes(value, encodings, TEXT_VR_DELIMS)
-    except (LookupError, ValueError):  # bytes that are not of that character set
-        return value.decode("latin-1")
+    return characters.decoded(value, charset if vr in ("LO", "SH") else b"")
 
 
 def _number(text: str) -> float | None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from node.dicom import cines, colours, pixels, scanning
+from node.dicom import cines, colours, pixels, scaling, scanning
+from node.dicom.budget import budget_of
 from node.dicom.lookup import look_up
 from node.dicom.pixels import UndecodableError
 from node.dicom.reading import UNREADABLE
@@ -53,9 +54,18 @@ def read(images: Sequence[Scan], requirement: InputRequirement) -> Picture | Ref
     chosen = _chosen(images, requirement, repairs)
     if isinstance(chosen, Refusal):
         return chosen
+    refusal = scaling.unreadable(chosen)
+    if refusal is not None:
+        return refusal
     try:
         for image in chosen:
             pixels.look(image)
+        if budget_of(chosen).is_exceeded:
+            return Refusal(
+                f"the {'cine' if len(chosen) > 1 else 'picture'} has more pixels "
+                "than the bytes of its object can hold",
+                advice="Have it sent again",
+            )
         rows, columns = pixels.shape_of(chosen[0])
         if len(chosen) * rows * columns > SAMPLES_AT_MOST:
             return Refusal(
@@ -135,13 +145,16 @@ def _shown(images: Sequence[Scan], repairs: list[str]) -> np.ndarray:
     photometric = image.text("PhotometricInterpretation")
     if not photometric.startswith("MONOCHROME"):
         repairs.append(f"colours ({photometric}) turned to grey")
-        return _stacked([colours.brightness(one) for one in images])
+        bright = np.empty((len(images), *pixels.shape_of(image)), np.float32)
+        for place, one in enumerate(images):
+            bright[place] = colours.brightness(one)
+        return bright
     values, padded = _measured(images)
     if image.text("SOPClassUID") == cines.NUCLEAR:
         return values
     shown = _windowed(values, padded, image, repairs)
     if photometric == "MONOCHROME1" or image.text("PresentationLUTShape") == "INVERSE":
-        shown = 1 - shown
+        np.subtract(1, shown, out=shown)
         repairs.append("low values are shown bright: turned round")
     if padded is not None:
         shown[padded] = 0
@@ -150,19 +163,18 @@ def _shown(images: Sequence[Scan], repairs: list[str]) -> np.ndarray:
 
 
 def _measured(images: Sequence[Scan]) -> tuple[np.ndarray, np.ndarray | None]:
-    """Give the modality's values of frames, and where they are padding."""
-    stored = [pixels.stored(image) for image in images]
-    masks = [padding_in(one, image) for one, image in zip(stored, images, strict=True)]
-    values = [rescaled(one, image) for one, image in zip(stored, images, strict=True)]
-    if all(mask is None for mask in masks):
-        return _stacked(values), None
-    nothing = np.zeros(values[0].shape, bool)
-    return _stacked(values), _stacked([nothing if mask is None else mask for mask in masks])
-
-
-def _stacked(frames: Sequence[np.ndarray]) -> np.ndarray:
-    """Put frames on top of one another, a single one without a copy."""
-    return frames[0][np.newaxis] if len(frames) == 1 else np.stack(frames)
+    """Give the modality's values of frames, and where they are padding, frame after frame."""
+    shape = (len(images), *pixels.shape_of(images[0]))
+    values = np.empty(shape, np.float32)
+    padded: np.ndarray | None = None
+    for place, image in enumerate(images):
+        stored = pixels.stored(image)
+        mask = padding_in(stored, image)
+        values[place] = rescaled(stored, image)
+        if mask is not None:
+            padded = np.zeros(shape, bool) if padded is None else padded
+            padded[place] = mask
+    return values, padded
 
 
 def _windowed(
@@ -173,11 +185,35 @@ def _windowed(
     if image.has("VOILUTSequence"):
         return _looked_up(values, image)
     if center and width and width[0] > 0:
-        return _window(values, center[0], width[0], image.text("VOILUTFunction"))
-    seen = values if padded is None else values[~padded]
-    low, high = (float(seen.min()), float(seen.max())) if seen.size else (0.0, 0.0)
-    repairs.append("the picture has no window: shown from its lowest to its highest value")
-    return np.clip((values - low) / max(high - low, 1e-6), 0, 1).astype(np.float32)
+        for frame in values:
+            frame[...] = _window(frame, center[0], width[0], image.text("VOILUTFunction"))
+        return values
+    low, high, said = _range(values, padded)
+    repairs.append(f"the picture has no window: shown from {said}")
+    for frame in values:
+        frame[...] = np.clip((frame - low) / max(high - low, 1e-6), 0, 1)
+    return values
+
+
+_APART_AT_ENDS = 0.2
+"""Percent of pixels at either end that may be burnt in, such as a marker of lead or letters."""
+_LOOKED_AT = 1 << 20
+
+
+def _range(values: np.ndarray, padded: np.ndarray | None) -> tuple[float, float, str]:
+    """Give from where to where values go that are no marker's and no padding, and say it."""
+    every = -(-values.size // _LOOKED_AT)
+    seen = values.reshape(-1)[::every]
+    if padded is not None:
+        seen = seen[~padded.reshape(-1)[::every]]
+    if not seen.size:
+        return 0.0, 0.0, "its lowest to its highest value"
+    ends = (_APART_AT_ENDS, 100 - _APART_AT_ENDS)
+    low, high = (float(end) for end in np.percentile(seen, ends, method="nearest"))
+    lowest, highest = float(seen.min()), float(seen.max())
+    if (low, high) == (lowest, highest) or low == high:
+        return lowest, highest, "its lowest to its highest value"
+    return low, high, f"{low:g} to {high:g}, which leaves out what is darkest and brightest"
 
 
 def _looked_up(values: np.ndarray, image: Scan) -> np.ndarray:

@@ -28,9 +28,10 @@ from node.dicom.elements import EXPLICIT_LITTLE, PIXELS, Encoding, MalformedErro
 from node.dicom.reading import UNREADABLE
 
 _WORDS = """
-SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID FrameOfReferenceUID PatientID
-IssuerOfPatientID ImageType Modality BodyPartExamined InstanceNumber NumberOfFrames
-ConcatenationUID InConcatenationTotalNumber
+SpecificCharacterSet SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID
+FrameOfReferenceUID PatientID IssuerOfPatientID PatientName PatientBirthDate PatientPosition
+ImageType Modality BodyPartExamined InstanceNumber NumberOfFrames
+ConcatenationUID InConcatenationTotalNumber ScanningSequence Units RescaleType
 Rows Columns BitsAllocated BitsStored HighBit PixelRepresentation SamplesPerPixel
 PhotometricInterpretation PlanarConfiguration PixelSpacing ImagerPixelSpacing ImagePositionPatient
 ImageOrientationPatient SliceThickness SpacingBetweenSlices GantryDetectorTilt

@@ -29,6 +29,7 @@ SPLITTERS = (
     "AcquisitionNumber",
     "AcquisitionTime",
     "ConvolutionKernel",
+    "ScanningSequence",
     "KVP",
     "ImageType",
     "DimensionIndexValues",
@@ -40,11 +41,16 @@ ONE_VALUE = (
     "DiffusionBValue",
     "InversionTime",
     "StackID",
+    "ConvolutionKernel",
+    "ScanningSequence",
 )
 """What must be the same throughout a volume even where no two images share a place."""
+NAMED = frozenset(("StackID", "ConvolutionKernel", "ScanningSequence"))
+"""What need not be a number."""
 _COUNTED = frozenset(
     (
-        *("EchoNumbers", "TemporalPositionIdentifier", "StackID", "AcquisitionNumber"),
+        *NAMED,
+        *("EchoNumbers", "TemporalPositionIdentifier", "AcquisitionNumber"),
         *("EnergyWindowVector", "DetectorVector", "RRIntervalVector", "TimeSlotVector"),
         "DimensionIndexValues",
     )

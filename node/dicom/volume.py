@@ -14,7 +14,18 @@ from typing import Protocol
 import numpy as np
 from pydicom.dataset import Dataset
 
-from node.dicom import gate, geometry, multiframe, pictures, pixels, scanning, splitting
+from node.dicom import (
+    gate,
+    geometry,
+    identity,
+    multiframe,
+    pictures,
+    pixels,
+    scaling,
+    scanning,
+    splitting,
+)
+from node.dicom.budget import budget_of
 from node.dicom.geometry import Allowances, Planes, Stack
 from node.dicom.headers import Headers
 from node.dicom.metadata import Metadata, metadata_of
@@ -120,7 +131,7 @@ def volume_of(
     known = _readable(images)
     if isinstance(known, Refusal):
         return known
-    single = gate.not_one_patient(known) or multiframe.apart(known)
+    single = identity.not_one_patient(known) or multiframe.apart(known)
     if isinstance(single, Refusal):
         return single
     kept = [image for image in single if not gate.is_localizer(image)] or single
@@ -129,6 +140,8 @@ def volume_of(
         return refusal
     aside = len(single) - len(kept)
     repairs = [f"{aside} localizer image{'s' if aside > 1 else ''} set aside"] if aside else []
+    if identity.spelt_in_several_ways(known):
+        repairs.append("the images bear different names under one patient identifier")
     if gate.is_picture(kept[0]):
         return _picture(kept, requirement, repairs)
     chosen, said = splitting.pick(kept, requirement.choose)
@@ -202,11 +215,15 @@ def _assemble(
     distinct = [images[index] for index in kept]
     widest = requirement.spacing_mm[1] if requirement.variable_spacing else 0.0
     allowed = Allowances(requirement.missing_slices, requirement.tilted, widest)
-    stack = geometry.stack(planes.at(kept), _thickness(distinct[0]), allowed)
+    thickness = _thickness(distinct[0])
+    stack = geometry.stack(planes.at(kept), thickness or 1.0, allowed)
     if isinstance(stack, Refusal):
         return stack
     spacings = dict(zip(("slices", "rows", "columns"), stack.spacing_mm, strict=True))
-    refusal = _out_of_range(spacings, requirement) or _too_large(stack, distinct[0])
+    if len(distinct) == 1 and not thickness:
+        repairs.append("the slice does not say how thick it is: one millimetre supposed")
+    repairs += scaling.repairs(distinct)
+    refusal = _out_of_range(spacings, requirement) or _too_large(stack, distinct)
     return refusal or _filled(distinct, stack, supply, repairs)
 
 
@@ -228,10 +245,10 @@ def planes_of(images: Sequence[Scan]) -> Planes | str:
     return Planes(positions, cosines[:, :3], cosines[:, 3:], spacings)
 
 
-def _thickness(image: Scan) -> float:
+def _thickness(image: Scan) -> float | None:
     """Give a slice's extent along its normal in mm, for a volume of one slice."""
     found = image.number("SpacingBetweenSlices") or image.number("SliceThickness")
-    return abs(found) if found else 1.0
+    return abs(found) if found else None
 
 
 _RESEND = "Have the series sent by a system that keeps image positions"
@@ -265,7 +282,7 @@ def _uid(image: Scan) -> str:
 
 def _same_image(images: Sequence[Scan], planes: Planes, one: int, other: int) -> bool:
     apart = np.abs(planes.positions[one] - planes.positions[other]).max()
-    if apart >= geometry.SPACING_TOLERANCE_MM:
+    if apart >= geometry.SPACING_TOLERANCE_MM or not scaling.same(images[one], images[other]):
         return False
     try:
         return np.array_equal(pixels.stored(images[one]), pixels.stored(images[other]))
@@ -285,11 +302,22 @@ def _out_of_range(spacings: Mapping[str, float], requirement: InputRequirement) 
     )
 
 
-def _too_large(stack: Stack, image: Scan) -> Refusal | None:
-    voxels = len(stack.order) * image.whole("Rows", 0) * image.whole("Columns", 0)
-    if voxels <= VOXELS_AT_MOST:
-        return None
-    return Refusal(f"the volume would have {voxels / 1e9:.0f} thousand million voxels")
+def _too_large(stack: Stack, images: Sequence[Scan]) -> Refusal | None:
+    """Refuse what would take more memory than its bytes can fill."""
+    voxels = len(stack.order) * images[0].whole("Rows", 0) * images[0].whole("Columns", 0)
+    if voxels > VOXELS_AT_MOST:
+        return Refusal(f"the volume would have {voxels / 1e9:.0f} thousand million voxels")
+    try:
+        budget = budget_of(images)
+    except UndecodableError:
+        return None  # told with its place in the series, when it is looked at
+    if budget.is_exceeded or (None in stack.order and not budget.has_room_for(voxels)):
+        return Refusal(
+            f"the volume would have {voxels / 1e6:.0f} million voxels, "
+            "more than the bytes of its images can hold",
+            advice="Have the series sent again by the scanner",
+        )
+    return None
 
 
 def _filled(
@@ -313,7 +341,9 @@ def _filled(
         said = "s were" if len(gaps) > 1 else " was"
         repairs.append(f"{len(gaps)} missing slice{said} filled from the neighbours")
     if stack.tilt_degrees:
-        repairs.append(f"the stack leans by {stack.tilt_degrees:.1f} degrees: planes kept as taken")
+        repairs.append(
+            f"the stack leans by {stack.tilt_degrees:.1f} degrees: read upright, results on the planes as taken"
+        )
     sources = _with_stand_ins(ordered, stack, gaps)
     return Volume(
         block.gathered(wanted),

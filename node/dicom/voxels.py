@@ -11,9 +11,11 @@ from itertools import pairwise
 import numpy as np
 
 from node.dicom import pixels
+from node.dicom.elements import MalformedError
 from node.dicom.lookup import look_up
 from node.dicom.pixels import UndecodableError
 from node.dicom.reading import UNREADABLE
+from node.dicom.scaling import line_of
 from node.dicom.scanning import Scan
 
 AIR_HU = -1024
@@ -154,8 +156,10 @@ def _stored_value(image: Scan, keyword: str) -> int | None:
 
 
 def _line(image: Scan) -> tuple[float, float]:
-    """Give slope and intercept (PS3.3 C.11.1.1.2); each slice has its own."""
-    return (image.number("RescaleSlope") or 1.0), (image.number("RescaleIntercept") or 0.0)
+    try:
+        return line_of(image)
+    except MalformedError as error:
+        raise UndecodableError(str(error)) from error
 
 
 def _range(image: Scan) -> tuple[int, int]:

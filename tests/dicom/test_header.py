@@ -83,6 +83,25 @@ def test_descriptions_are_decoded_by_the_objects_own_character_set(charset, text
     assert read.attributes["SeriesDescription"] == text
 
 
+def test_chinese_by_escape_sequences_is_decoded_without_them():
+    """Written by hand: pydicom leaves the sequences out when it writes, and in when it reads."""
+    ds = one_slice(charset=["", "ISO 2022 IR 58"])
+    put_raw(ds, "SeriesDescription", "LO", b"CT \x1b$)A" + "头部增强".encode("gb2312"))
+    read = header.read_header(*over_the_wire(ds))
+    assert isinstance(read, Header)
+    assert read.attributes["SeriesDescription"] == "CT 头部增强"
+
+
+@pytest.mark.parametrize("term", [b"GB2312", b"gb2312"])
+def test_what_is_no_term_of_the_standard_but_written_in_china_is_understood(term):
+    ds = one_slice(charset=None)
+    put_raw(ds, "SpecificCharacterSet", "CS", term)
+    put_raw(ds, "SeriesDescription", "LO", "头部增强".encode("gb2312"))
+    read = header.read_header(*over_the_wire(ds))
+    assert isinstance(read, Header)
+    assert read.attributes["SeriesDescription"] == "头部增强"
+
+
 def test_a_character_set_that_nobody_knows_does_not_matter():
     ds = one_slice(charset=None)
     data, syntax = over_the_wire(ds)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import cast
 
 import pydicom
-from pydicom.charset import convert_encodings, default_encoding
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
@@ -20,6 +19,7 @@ from pydicom.uid import UID
 from pydicom.valuerep import format_number_as_ds
 
 from node import __version__
+from node.dicom import characters
 from node.dicom.header import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.dicom.reading import number_of, text_of, value_of
 from node.dicom.results.dating import Moment, stamp
@@ -327,8 +327,7 @@ def _keep_bytes(made: Dataset) -> None:
 
     Otherwise it would decode and encode all text when it writes, and not every name survives that.
     """
-    charset = value_of(made, "SpecificCharacterSet")
-    encodings = convert_encodings(cast("list[str]", charset)) if charset else default_encoding
+    encodings = characters.declare(made)
     made.set_original_encoding(
         is_implicit_vr=False, is_little_endian=True, character_encoding=encodings
     )

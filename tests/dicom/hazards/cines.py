@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRBigEndian, JPEGLSLossless, RLELossless
+from pydicom.uid import ExplicitVRBigEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from node.rules.naming import derived_uid
 from tests.dicom.hazards.pictures import film
@@ -184,6 +184,7 @@ MAKERS: dict[str, Maker] = {
     "angiogram_inverse": _one(ANGIOGRAPHY, PhotometricInterpretation="MONOCHROME1"),
     "angiogram_rle": _one(ANGIOGRAPHY, _compressed(RLELossless)),
     "angiogram_jpeg_ls": _one(ANGIOGRAPHY, _compressed(JPEGLSLossless)),
+    "angiogram_jpeg_2000": _one(ANGIOGRAPHY, _compressed(JPEG2000Lossless)),
     "angiogram_too_short": _one(ANGIOGRAPHY, frames=2),
     "angiogram_cut_short": _one(ANGIOGRAPHY, _cut_short),
     "angiogram_for_a_volume_model": _one(ANGIOGRAPHY),

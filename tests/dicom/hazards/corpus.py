@@ -10,7 +10,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.dicom.hazards import cines, encodings, files, frames, mosaics, pictures, places, series
+from tests.dicom.hazards import (
+    cines,
+    encodings,
+    files,
+    frames,
+    meanings,
+    mosaics,
+    pictures,
+    places,
+    series,
+    sparse,
+)
 
 Maker = Callable[[Path], list[Path]]
 MAKERS: dict[str, Maker] = {
@@ -22,6 +33,8 @@ MAKERS: dict[str, Maker] = {
     **frames.MAKERS,
     **cines.MAKERS,
     **mosaics.MAKERS,
+    **meanings.MAKERS,
+    **sparse.MAKERS,
 }
 
 

@@ -52,6 +52,14 @@ def _without_window(ds: Dataset) -> None:
     del ds.WindowCenter, ds.WindowWidth
 
 
+def _marker(ds: Dataset) -> None:
+    """A letter of three pixels burnt in with the highest value that there is, and no window."""
+    values = np.frombuffer(ds.PixelData, "<u2").reshape(ds.Rows, ds.Columns).copy()
+    values[2:5, 2] = 4095
+    ds.PixelData = values.tobytes()
+    _without_window(ds)
+
+
 def _without_spacing(ds: Dataset) -> None:
     del ds.ImagerPixelSpacing
     ds.PixelSpacing = ["0", "0"]
@@ -122,6 +130,7 @@ MAKERS: dict[str, Maker] = {
     "film_negative": _one(PhotometricInterpretation="MONOCHROME1", PresentationLUTShape="INVERSE"),
     "film_inverse_shape": _one(PresentationLUTShape="INVERSE"),
     "film_without_window": _changed(_without_window),
+    "film_with_a_marker": _changed(_marker),
     "film_sigmoid": _one(VOILUTFunction="SIGMOID"),
     "film_exact_window": _one(VOILUTFunction="LINEAR_EXACT"),
     "film_voi_table": _changed(_voi_table),

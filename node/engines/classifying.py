@@ -24,6 +24,7 @@ import numpy as np
 from node.engines.pipeline import Pipeline
 from node.engines.spatial import Grid
 from node.engines.streaming import Laps
+from node.engines.upright import standing
 from node.engines.windows import NotNumbersError, Predict
 
 Array: TypeAlias = np.ndarray
@@ -76,7 +77,7 @@ class Classifier:
         """
         laps = Laps(self._monotonic)
         with laps.lap("preprocessing"):
-            grid, undos = self._pipeline.prepare(voxels, affine)
+            grid, undos = self._pipeline.prepare(*standing(voxels, affine))
         with laps.lap("network"):
             looks = [self._scores(grid, view, one) for one in members for view in self._views]
         scores = np.stack(looks)

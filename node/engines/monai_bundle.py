@@ -19,6 +19,7 @@ from monai.data import MetaTensor
 
 from node.engines.gridding import LPS_TO_RAS
 from node.engines.streaming import Laps
+from node.engines.upright import upright_of
 from node.engines.windows import NotNumbersError
 
 Array: TypeAlias = np.ndarray
@@ -77,6 +78,15 @@ class MonaiBundle:
         Raises:
             NotNumbersError: the network's scores are no numbers.
         """
+        upright = upright_of(affine, voxels.shape)
+        if upright is None:
+            return self._run(voxels, affine, monotonic)
+        found, seconds = self._run(upright.there(voxels), upright.affine, monotonic)
+        return (upright.back(found) if found.ndim == 4 else found), seconds
+
+    def _run(
+        self, voxels: Array, affine: Array, monotonic: Callable[[], float]
+    ) -> tuple[Array, Mapping[str, float]]:
         laps = Laps(monotonic)
         with torch.inference_mode():
             with laps.lap("preprocessing"):

@@ -23,6 +23,7 @@ from node.engines.returning import Return, largest
 from node.engines.spatial import Grid, Undo
 from node.engines.steps import INTENSITY, LABELS, PICTURE, SPATIAL, same
 from node.engines.streaming import Course, Laps, Stream
+from node.engines.upright import leans, upright_of
 
 Array: TypeAlias = np.ndarray
 Arguments: TypeAlias = Mapping[str, Any]
@@ -93,7 +94,7 @@ class Pipeline:
         predict: Predict,
         monotonic: Callable[[], float] = lambda: 0.0,
     ) -> tuple[Array, Mapping[str, float]]:
-        """Do everything, planes at a time where the bundle's steps allow it.
+        """Do everything, planes at a time where the bundle's steps allow it; upright.
 
         Args:
             voxels: [slices, rows, columns].
@@ -108,6 +109,15 @@ class Pipeline:
         Raises:
             NotNumbersError: the network's scores are no numbers.
         """
+        upright = upright_of(affine, voxels.shape)
+        if upright is None:
+            return self._run(voxels, affine, predict, monotonic)
+        found, seconds = self._run(upright.there(voxels), upright.affine, predict, monotonic)
+        return (upright.back(found) if found.ndim == 4 else found), seconds
+
+    def _run(
+        self, voxels: Array, affine: Array, predict: Predict, monotonic: Callable[[], float]
+    ) -> tuple[Array, Mapping[str, float]]:
         laps = Laps(monotonic)
         if isinstance(self._plan, str) or isinstance(self._way_back, str):
             return self._by_steps(voxels, affine, predict, laps), laps.seconds
@@ -222,6 +232,8 @@ class Pipeline:
         if why := self._why_by_whole():
             return why
         assert not isinstance(self._plan, str)  # noqa: S101 - said above
+        if leans(affine):
+            return "the stack leans: it is stood upright as a whole"
         moves = self._plan.moves
         few, many = (gridding(affine, (n, *shape), moves) for n in (FEW_SLICES, MOST_SLICES))
         if not few.agrees(many):
@@ -263,6 +275,8 @@ class Pipeline:
             NotStreamedError: the volume is not what the stream was opened for; run it as a whole.
             NotNumbersError: the network's scores are no numbers.
         """
+        if leans(affine):
+            raise NotStreamedError("the stack leans: it is stood upright as a whole")
         moves = () if isinstance(self._plan, str) else self._plan.moves
         labels = stream.finish(gridding(affine, shape, moves))
         return self._rest(labels, stream.laps)

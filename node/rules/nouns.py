@@ -361,7 +361,7 @@ class InputRequirement:
     accepted range of voxel spacing, smallest and largest, of any axis. `minimum_slices` counts.
 
     `choose` says which of several volumes in one series is read (see Choose). With `tilted`, a
-    stack that leans is read on its own planes, with an affine that leans as well. Up to
+    stack that leans is read, with an affine that leans as well (`engines.upright`). Up to
     `missing_slices` are filled with what lies between their neighbours. `planes` (axial, coronal,
     sagittal; none: any) and `extent_mm` (shortest and longest along LR, AP, HF) say which volumes
     it is for. With `cine`, it reads the frames of a cine as slices, and not single pictures;

@@ -28,9 +28,21 @@ def chest_that_says_brain(tmp_path):
     return paths
 
 
-def test_a_chest_that_says_it_is_a_brain_is_refused(tmp_path, chest_that_says_brain):
+@pytest.mark.parametrize(
+    ("body_part", "words"),
+    [
+        ("BRAIN", "its header says BRAIN, and its planes show a body of"),
+        ("", "mL of Brain were found, and 0 to 3000 mL are plausible"),
+    ],
+    ids=["a header that says brain", "a header that says nothing"],
+)
+def test_a_chest_is_no_brain(tmp_path, chest_that_says_brain, body_part, words):
+    for path in chest_that_says_brain:
+        ds = pydicom.dcmread(path)
+        ds.BodyPartExamined = body_part
+        ds.save_as(path)
     with NodeProcess(tmp_path / "node", {}) as node:
         assert {one.status for one in node.send(chest_that_says_brain)} == {0}
         (refused,) = [one for one in node.wait_for("job_refused") if one["event"] == "job_refused"]
-        assert "mL of Brain were found, and 0 to 3000 mL are plausible" in str(refused["detail"])
+        assert words in str(refused["detail"])
         assert "job_finished" not in node.events()

@@ -341,9 +341,8 @@ def _filled(
         said = "s were" if len(gaps) > 1 else " was"
         repairs.append(f"{len(gaps)} missing slice{said} filled from the neighbours")
     if stack.tilt_degrees:
-        repairs.append(
-            f"the stack leans by {stack.tilt_degrees:.1f} degrees: read upright, results on the planes as taken"
-        )
+        lean = f"the stack leans by {stack.tilt_degrees:.1f} degrees"
+        repairs.append(f"{lean}: read upright, results on the planes as taken")
     sources = _with_stand_ins(ordered, stack, gaps)
     return Volume(
         block.gathered(wanted),

@@ -3,8 +3,9 @@
 The bundle says what it reads, a route may be stricter, never laxer. What is judged: the plane in
 which slices were taken, how far the volume reaches along each axis of the patient (a truncated
 field of view), and whether the grey values look like those of the modality that the header names.
-Which part of the body the pixels show is judged by what the model finds of it: a brain of 20 mL is
-none. Beyond that, only what the header says of it is looked at.
+Which part of the body the pixels show is judged by what the model finds of it, a brain of three
+litres being none, and, where the header says head, by whether planes are as large as a trunk's
+(`dicom.region`). Beyond that, only what the header says of it is looked at.
 """
 
 from collections.abc import Mapping, Sequence
@@ -61,6 +62,26 @@ def out_of_scope(bundle: InputRequirement, extent: Extent) -> list[str]:
 
 
 _ENDS = {"LR": "left to right", "AP": "front to back", "HF": "head to feet"}
+
+
+HEADS = ("BRAIN", "HEAD", "SKULL")
+"""Body parts (PS3.16 Annex L) that no trunk can be taken for."""
+
+
+def another_region(declared: str, shown: str, section_cm2: float) -> list[str]:
+    """Say that a volume whose header says head shows a trunk; nothing if not, or nobody can tell.
+
+    Args:
+        declared: the Body Part Examined.
+        shown: CHEST or ABDOMEN, "" where nobody can tell.
+        section_cm2: the size of a plane across the body.
+    """
+    if declared.upper() not in HEADS or not shown:
+        return []
+    return [
+        f"its header says {declared.upper()}, and its planes show a body of "
+        f"{section_cm2:.0f} cm2 across, as {shown} does and no head"
+    ]
 
 
 def implausible(segments: Sequence[Segment], volumes_ml: Mapping[str, float]) -> list[str]:

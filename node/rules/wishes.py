@@ -32,8 +32,9 @@ class RouteInputs:
 
     Without `tilted` no leaning stack is read, without `variable_spacing` none whose sections are
     spaced differently, and at most `missing_slices` are filled. `scope` is
-    for volumes of another plane or extent than the bundle is for, `modality` for grey values that
-    contradict the header. `doubt` is what is done at least when a score of the model's is above the
+    for volumes of another plane, extent or region than the bundle is for, `modality` for grey
+    values that contradict the header. `doubt` is what is done at least when a score of the
+    model's is above the
     bound that its bundle states; None leaves that to the bundle.
     """
 

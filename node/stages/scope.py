@@ -10,6 +10,7 @@ from node.bundles.runner import Runner
 from node.bundles.shelf import Bundle, Shelf
 from node.dicom.extent import extent_of
 from node.dicom.reading import text_of
+from node.dicom.region import region_of
 from node.dicom.results import ModelRun
 from node.dicom.volume import Volume
 from node.rules import doubting, scoping
@@ -87,10 +88,7 @@ class Scope:
                 "Route series of single pictures to this model",
             )
         inputs = self._inputs(route)
-        wrong = []
-        extent = extent_of(volume)
-        if extent is not None:
-            wrong = scoping.out_of_scope(bundle.manifest.requirement, extent)
+        wrong = _wrong(volume, bundle)
         if wrong and inputs.scope == "refuse":
             return _refused(wrong)
         found = self._modality(volume, bundle, inputs, work)
@@ -160,6 +158,19 @@ class Scope:
         if isinstance(found, Refusal):
             return found
         return scoping.contradiction(modality, next(iter(found.probabilities.values())))
+
+
+def _wrong(volume: Volume, bundle: Bundle) -> list[str]:
+    """Say what of a volume's extent, or of the body that it shows, is not what the model is for."""
+    extent = extent_of(volume)
+    if extent is None:
+        return []
+    found = scoping.out_of_scope(bundle.manifest.requirement, extent)
+    declared = text_of(volume.sources[0], "BodyPartExamined")
+    if declared.upper() in scoping.HEADS:
+        shown = region_of(volume)
+        found += scoping.another_region(declared, shown.name, shown.section_cm2)
+    return found
 
 
 def _sample(voxels: np.ndarray) -> np.ndarray:

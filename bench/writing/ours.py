@@ -33,10 +33,12 @@ def headers(folder: Path, voxels: np.ndarray) -> Volume:
     return Volume(voxels, affine, spacing, Headers(scans), tuple(one.path for one in scans))
 
 
-def segments(mask: np.ndarray, measurements: tuple[str, ...] = ("volume",)) -> tuple[Segment, ...]:
-    """Describe the segments of a mask."""
+def segments(
+    mask: np.ndarray, measurements: tuple[str, ...] = ("volume",), *, axes: bool = False
+) -> tuple[Segment, ...]:
+    """Describe the segments of a mask; with `axes`, long and short axis are measured of each."""
     return tuple(
-        Segment(one, f"Part {one}", ANATOMY, LIVER, colour(one), None, measurements)
+        Segment(one, f"Part {one}", ANATOMY, LIVER, colour(one), None, measurements, axes)
         for one in range(1, int(mask.max()) + 1)
     )
 
@@ -87,7 +89,7 @@ class Checked:
 
 
 class Measuring:
-    """All measurements of all segments, over voxels that are in memory."""
+    """All measurements of all segments, their axes too, over voxels that are in memory."""
 
     def __init__(self) -> None:
         self._volume: Volume | None = None
@@ -97,7 +99,7 @@ class Measuring:
         if self._volume is None:
             noise = np.random.default_rng(1).integers(-200, 300, mask.shape, np.int16)
             self._volume = headers(folder, noise)
-        found = measure(self._volume, Findings(mask), segments(mask, ALL))
+        found = measure(self._volume, Findings(mask), segments(mask, ALL, axes=True))
         assert len(found) == int(mask.max())
 
 

@@ -45,7 +45,7 @@ def measure(rounds: int, folder: Path, *, quick: bool) -> dict[str, object]:
         shutil.rmtree(here)
     judged = [] if quick else list(table.judged(cases, records))
     for one in judged:
-        print(f"  {'met' if one.met else 'NOT MET':8} {one.what:60} {one.measured:.2f}")
+        print(f"  {'met' if one.met else 'NOT MET':8} {one.what:76} {one.measured:.2f}")
     return {
         "expectations": [{**asdict(one), "met": one.met} for one in judged],
         "records": [asdict(one) for one in records],

@@ -11,8 +11,9 @@ from node.dicom import services, status
 from node.rules import nouns
 from node.rules.admitting import Rejection
 from node.wire import conformance, scp, scu
-from node.wire.conformance import communication, created
+from node.wire.conformance import attributes, communication, created
 from node.wire.scu import Parcel
+from tests.wire import sampling
 
 STATEMENT = conformance.statement()
 OUTLINE = [
@@ -117,6 +118,23 @@ def test_every_kind_of_result_that_is_sent_has_its_definition():
         (heading,) = re.findall(rf"^### A\.\d+ .*: {kind}$", STATEMENT, re.MULTILINE)
         assert services.name(uid) in heading
         assert services.name(uid) != uid, "it has a name"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Sample objects of every kind."""
+    return sampling.samples(tmp_path_factory.mktemp("samples"))
+
+
+def test_the_attributes_of_every_kind_are_those_of_what_is_made(made):
+    for kind, several in made.items():
+        told = sampling.described([[ds] for ds in several])
+        assert told == attributes.ATTRIBUTES[kind].split(), "run python -m tests.wire.sampling"
+    assert set(made) == set(attributes.ATTRIBUTES)
+
+
+def test_the_coding_schemes_are_those_that_are_written(made):
+    assert {row[0] for row in rows("Annex E")} - {"as in the bundle"} == sampling.schemes(made)
 
 
 @pytest.mark.parametrize("answer", [status.SUCCESS, 0xA700, 0xB000, 0xC123, 0x0122, 0x0110])

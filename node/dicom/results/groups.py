@@ -44,7 +44,9 @@ def algorithm(run: ModelRun) -> sr.AlgorithmIdentification:
     """
     model, facts = run.model.identity, run.findings.facts
     ran = [f"{key}={plain_ascii(facts[key])}" for key in ("engine", "precision") if key in facts]
-    ran += [f"{name}={score:.3g}" for name, score in sorted(run.findings.scores.items())]
+    ran += [  # what is 0 but for rounding must not be written as -0
+        f"{name}={round(score, 6) + 0.0:.3g}" for name, score in sorted(run.findings.scores.items())
+    ]
     return sr.AlgorithmIdentification(
         name=plain_ascii(model.name),
         version=plain_ascii(model.version) or "unknown",

@@ -1,6 +1,6 @@
 """Measures what was segmented: volume, intensities and extent of every label, in one pass."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,11 +68,13 @@ def measure(volume: Volume, findings: Findings, segments: Sequence[Segment]) -> 
     if labels.shape != volume.voxels.shape:
         raise ValueError(f"labels {labels.shape} on a volume of {volume.voxels.shape}")
     places = _places(labels, segments)
-    areas = _areas(labels, places, len(segments))
+    sweep = _Sweep(volume, segments)
+    for start in range(0, len(labels), _SLAB):
+        sweep.take(start, labels[start : start + _SLAB], places)
+    areas, corners = sweep.areas, sweep.corners()
     shown = areas.copy()
     shown[list(volume.filled)] = 0
-    intensities = _intensities(volume.voxels, labels, places, segments)
-    diameters = _diameters(volume, labels, places, segments)
+    intensities = sweep.intensities()
     measured = {}
     for at, segment in enumerate(segments):
         voxels = int(areas[:, at].sum())
@@ -83,8 +85,8 @@ def measure(volume: Volume, findings: Findings, segments: Sequence[Segment]) -> 
             round(voxels * volume.voxel_ml, 3),
             largest,
             intensities.get(at),
-            diameters.get(at),
-            _axes(volume, labels, segment, largest),
+            _diameter(volume, segment, corners.get(at)),
+            _axes(volume, segment, largest, corners.get(at)),
         )
     return measured
 
@@ -98,53 +100,87 @@ def _places(labels: np.ndarray, segments: Sequence[Segment]) -> np.ndarray:
     return places
 
 
-def _areas(labels: np.ndarray, places: np.ndarray, segments: int) -> np.ndarray:
-    """Count voxels [slices, segments]."""
-    areas = np.zeros((len(labels), segments), np.int64)
-    for index, plane in enumerate(labels):
-        found = np.bincount(plane[plane > 0], minlength=len(places))  # background is most of it
-        known = np.flatnonzero(places)
-        areas[index, places[known].astype(np.intp) - 1] = found[known]
-    return areas
+class _Sweep:
+    """What is gathered of every label while the volume is gone through once, slab by slab."""
 
+    def __init__(self, volume: Volume, segments: Sequence[Segment]) -> None:
+        self._voxels, self._number = volume.voxels, len(segments)
+        self._shown = [set(INTENSITIES) & set(one.measurements) for one in segments]
+        self._outlined = np.array(
+            [False, *(one.axes or "diameter" in one.measurements for one in segments)]
+        )
+        self.areas = np.zeros((len(self._voxels), self._number), np.int64)
+        self._table, self._low = (
+            _table(self._voxels, self._number) if any(self._shown) else (None, 0)
+        )
+        self._kept: list[list[np.ndarray]] = [[] for _ in segments]
+        self._points: list[np.ndarray] = []
+        self._owners: list[np.ndarray] = []
 
-def _labelled(
-    voxels: np.ndarray, labels: np.ndarray, places: np.ndarray
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Give the labelled voxels, slab by slab: places from 0, and values."""
-    for start in range(0, len(labels), _SLAB):
-        slab = labels[start : start + _SLAB]
+    def take(self, start: int, slab: np.ndarray, places: np.ndarray) -> None:
+        """Look at the labels of some slices from `start` on, and the voxels that bear one."""
         inside = slab > 0
-        at = places[slab[inside]]
-        values = voxels[start : start + _SLAB][inside]
-        if not at.all():
-            known = at > 0
-            at, values = at[known], values[known]
-        yield at.astype(np.intp) - 1, values
+        at = places[slab[inside]].astype(np.intp)
+        planes = np.repeat(np.arange(len(slab)), inside.sum(axis=(1, 2)))
+        rows = self._number + 1  # the first is of labels without a word
+        counts = np.bincount(planes * rows + at, minlength=len(slab) * rows)
+        self.areas[start : start + len(slab)] = counts.reshape(len(slab), rows)[:, 1:]
+        if any(self._shown):
+            values = self._voxels[start : start + len(slab)][inside]
+            self._count(at[at > 0] - 1, values[at > 0] if not at.all() else values)
+        if self._outlined.any():
+            for index, plane in enumerate(slab, start):
+                self._outline(index, plane, places)
 
-
-def _intensities(
-    voxels: np.ndarray, labels: np.ndarray, places: np.ndarray, segments: Sequence[Segment]
-) -> dict[int, Intensity]:
-    wanted = [at for at, one in enumerate(segments) if set(INTENSITIES) & set(one.measurements)]
-    if not wanted:
-        return {}
-    if np.issubdtype(voxels.dtype, np.integer):
-        low, high = int(voxels.min()), int(voxels.max())
-        if (high - low + 1) * len(segments) <= _MOST_BINS:
-            table = np.zeros((len(segments), high - low + 1), np.int64)
-            for at, values in _labelled(voxels, labels, places):
-                codes = at * table.shape[1] + (values.astype(np.intp) - low)
-                table += np.bincount(codes, minlength=table.size).reshape(table.shape)
-            return {at: _of_table(table[at], low) for at in wanted if table[at].any()}
-    kept: list[list[np.ndarray]] = [[] for _ in segments]
-    for at, values in _labelled(voxels, labels, places):
+    def _count(self, at: np.ndarray, values: np.ndarray) -> None:
+        table = self._table
+        if table is not None:
+            codes = at * table.shape[1] + (values.astype(np.intp) - self._low)
+            table += np.bincount(codes, minlength=table.size).reshape(table.shape)
+            return
         order = at.argsort(kind="stable")
-        counts = np.bincount(at, minlength=len(segments))
+        counts = np.bincount(at, minlength=self._number)
         pieces = np.split(values[order], counts.cumsum()[:-1])
         for place in np.flatnonzero(counts):
-            kept[place].append(pieces[place])
-    return {at: _of_values(np.concatenate(kept[at])) for at in wanted if kept[at]}
+            self._kept[place].append(pieces[place])
+
+    def _outline(self, index: int, plane: np.ndarray, places: np.ndarray) -> None:
+        """Keep the pixels that may be corners of a label's hull, on its slice or in the volume."""
+        rows, columns = np.divmod(np.flatnonzero(shapes.edges(plane)), plane.shape[1])
+        at = places[plane[rows, columns]]
+        kept = self._outlined[at]
+        points = np.column_stack([np.full(int(kept.sum()), index), rows[kept], columns[kept]])
+        self._points.append(points)
+        self._owners.append(at[kept])
+
+    def corners(self) -> dict[int, np.ndarray]:
+        """Give what was kept of outlines by place, as [points, (slice, row, column)]."""
+        if not self._points:
+            return {}
+        points, owners = np.concatenate(self._points), np.concatenate(self._owners)
+        order = owners.argsort(kind="stable")
+        counts = np.bincount(owners, minlength=self._number + 1)
+        groups = np.split(points[order], counts.cumsum()[:-1])
+        return {at - 1: groups[at] for at in np.flatnonzero(counts).tolist()}
+
+    def intensities(self) -> dict[int, Intensity]:
+        """Give the statistics of the segments that ask for them and have a voxel."""
+        wanted = [at for at, words in enumerate(self._shown) if words]
+        table = self._table
+        if table is not None:
+            return {at: _of_table(table[at], self._low) for at in wanted if table[at].any()}
+        kept = self._kept
+        return {at: _of_values(np.concatenate(kept[at])) for at in wanted if kept[at]}
+
+
+def _table(voxels: np.ndarray, segments: int) -> tuple[np.ndarray | None, int]:
+    """Make a table of segments by values, and say which value is its first; None if too large."""
+    if not np.issubdtype(voxels.dtype, np.integer):
+        return None, 0
+    low, high = int(voxels.min()), int(voxels.max())
+    if (high - low + 1) * segments > _MOST_BINS:
+        return None, 0
+    return np.zeros((segments, high - low + 1), np.int64), low
 
 
 def _of_table(counts: np.ndarray, low: int) -> Intensity:
@@ -170,36 +206,16 @@ def _of_values(values: np.ndarray) -> Intensity:
     )
 
 
-def _diameters(
-    volume: Volume, labels: np.ndarray, places: np.ndarray, segments: Sequence[Segment]
-) -> dict[int, float]:
-    wanted = np.array([False, *("diameter" in one.measurements for one in segments)])
-    if not wanted.any():
-        return {}
-    corners: list[np.ndarray] = []
-    of: list[np.ndarray] = []
-    for index, plane in enumerate(labels):
-        if not plane.any():
-            continue
-        rows, columns = np.nonzero(shapes.edges(plane))
-        at = places[plane[rows, columns]]
-        kept = wanted[at]
-        corners.append(
-            np.column_stack([np.full(int(kept.sum()), index), rows[kept], columns[kept]])
-        )
-        of.append(at[kept])
-    if not corners:
-        return {}
-    points = np.concatenate(corners) @ volume.affine[:3, :3].T
-    owners = np.concatenate(of).astype(np.intp)
-    order = owners.argsort(kind="stable")
-    counts = np.bincount(owners, minlength=len(segments) + 1)
-    groups = np.split(points[order], counts.cumsum()[:-1])
-    return {at - 1: shapes.farthest_pair(groups[at])[2] for at in np.flatnonzero(counts).tolist()}
+def _diameter(volume: Volume, segment: Segment, corners: np.ndarray | None) -> float | None:
+    if corners is None or "diameter" not in segment.measurements:
+        return None
+    return shapes.farthest_pair(corners @ volume.affine[:3, :3].T)[2]
 
 
-def _axes(volume: Volume, labels: np.ndarray, segment: Segment, largest: int | None) -> Axes | None:
-    if not segment.axes or largest is None or volume.tiled:
+def _axes(
+    volume: Volume, segment: Segment, largest: int | None, corners: np.ndarray | None
+) -> Axes | None:
+    if not segment.axes or largest is None or corners is None or volume.tiled:
         return None
     _, tall, wide = volume.spacing_mm
-    return shapes.axes(labels[largest] == segment.label, largest, (tall, wide))
+    return shapes.axes_of(corners[corners[:, 0] == largest, 1:], largest, (tall, wide))

@@ -94,10 +94,14 @@ def axes(plane: np.ndarray, slice_index: int, spacing_mm: tuple[float, float]) -
     Returns:
         The axes; None for a shape that is no wider than a pixel in some direction.
     """
-    where = np.argwhere(edges(plane.astype(np.uint8))).astype(np.float64)
+    return axes_of(np.argwhere(edges(plane.astype(np.uint8))), slice_index, spacing_mm)
+
+
+def axes_of(where: np.ndarray, slice_index: int, spacing_mm: tuple[float, float]) -> Axes | None:
+    """Draw the same axes, given the edges of the shape: int [points, (row, column)]."""
     if len(where) < 3:
         return None
-    points = where * np.array(spacing_mm)
+    points = where.astype(np.float64) * np.array(spacing_mm)
     first, second, length = farthest_pair(points)
     along = (points[second] - points[first]) / length
     across = np.array([-along[1], along[0]])

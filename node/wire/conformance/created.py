@@ -66,8 +66,8 @@ CREATED: Mapping[str, Created] = {
     ),
     "PRESENTATION_STATE": Created(
         "A.33.1 Grayscale Softcopy Presentation State",
-        "if the route asks for it (it does by default), when there is a finding, to destinations "
-        "that accept the SOP class",
+        "if the route asks for it (it does by default), when a segment is a finding or has axes, "
+        "to destinations that accept the SOP class",
         "outlines and axes as graphic annotations in pixels of the images, with text",
         modality="PR",
     ),

@@ -1,7 +1,11 @@
 """What the objects that are made hold, and the codes in them (PS3.2 N, annexes A to E)."""
 
+from pydicom.datadict import dictionary_description, dictionary_VR, tag_for_keyword
+from pydicom.tag import Tag
+
 from node.dicom import services
 from node.rules.admitting import MANUFACTURER_MODEL
+from node.wire.conformance.attributes import ATTRIBUTES
 from node.wire.conformance.created import CREATED, Created
 from node.wire.conformance.tables import table
 
@@ -52,7 +56,8 @@ _CODES = (
     ("DCM", "DICOM: document titles, containers, observers, algorithm"),
     ("UCUM", "units"),
     ("IBSI", "maximum 3D diameter"),
-    ("99RADNODE", "the title of the report that a model did not run"),
+    ("LN", "LOINC: title of the report that a model did not run and of the PDF; procedures"),
+    ("RFC5646", "the language of reports, English"),
     ("as in the bundle", "categories, types and findings are coded as the model's bundle says"),
 )
 
@@ -72,6 +77,12 @@ def annexes() -> str:
 
 ### A.1 Information Shared Across Multiple IODs
 {table(("Attributes", "Value", "Presence"), _SHARED)}
+
+In the tables that follow, an attribute is ALWAYS there with a value; VNAP is one whose value is not
+always present, ANAP one that is not always present itself, EMPTY one that never has a value. It
+comes from the IMAGE, or is made by radnode (AUTO), always the same where its value is given. Items
+of sequences are shown to the second level, without those that are taken over from images, and
+without content items (Annex B).
 
 {definitions}
 
@@ -95,4 +106,22 @@ def _definition(number: int, kind: str, one: Created) -> str:
     uid = services.RESULT_CLASSES[kind]
     return f"""\
 ### A.{number} {services.name(uid)}: {kind}
-{uid}, PS3.3 {one.iod}, Modality {one.modality}. Sent {one.when}. It holds {one.content}."""
+{uid}, PS3.3 {one.iod}, Modality {one.modality}. Sent {one.when}. It holds {one.content}.
+
+{table(_HEADS, map(_attribute, ATTRIBUTES[kind].split()))}"""
+
+
+_HEADS = ("Attribute", "Tag", "VR", "Presence", "Source", "Value")
+_PRESENCE = {"A": "ALWAYS", "V": "VNAP", "N": "ANAP", "E": "EMPTY"}
+_SOURCE = {"I": "IMAGE", "G": "AUTO"}
+
+
+def _attribute(token: str) -> tuple[str, ...]:
+    """Write a row out: ">>CodingSchemeDesignator/AG=DCM" is nested twice, always there, fixed."""
+    name, _, said = token.partition("/")
+    how, _, value = said.partition("=")
+    keyword = name.lstrip(">")
+    tag = Tag(tag_for_keyword(keyword) or 0)
+    shown = f"{'>' * name.count('>')}{dictionary_description(tag)}"
+    number = f"({tag.group:04X},{tag.element:04X})"
+    return shown, number, dictionary_VR(tag), _PRESENCE[how[0]], _SOURCE[how[1]], value

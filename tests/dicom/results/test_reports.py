@@ -211,6 +211,15 @@ def test_axes_that_are_drawn_on_the_image_beside_theirs_do_not_pass(over_a_gap):
     assert "draws Ellipsoid where it is not" in outcome.refusal.reason
 
 
+def test_a_score_that_is_nothing_has_no_sign(read, run_of, model):
+    model.segments = ()
+    scores = {"uncertainty": -0.0, "disagreement": -1e-9, "out_of_distribution": -12.34}
+    found = Findings(None, {"Magnetic resonance": 1.0}, scores=scores)
+    report = pydicom.dcmread(sr.write_report(run_of(read(4), found), None)[0].path)
+    said = {one.value for one in report.iterall() if one.keyword == "TextValue"}
+    assert {"uncertainty=0", "disagreement=0", "out_of_distribution=-12.3"} <= said
+
+
 def measurement(document, meaning):
     """Find the first number of that name."""
     for group in document.ContentSequence[-1].ContentSequence:

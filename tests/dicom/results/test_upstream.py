@@ -1,6 +1,6 @@
 """What we work around in highdicom: each of these fails on the day that it is mended there.
 
-When one fails, take the work-around out of node/dicom/results (lineage.py, shell.py), and the test
+When one fails, take the work-around out of node/dicom/results (lineage.py, seg.py), and the test
 with it. The version is pinned, so this can only happen to who changes the pin.
 """
 

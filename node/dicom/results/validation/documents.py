@@ -10,6 +10,7 @@ from node.dicom.header import uid_problem
 from node.dicom.reading import text_of
 from node.dicom.results import lineage
 from node.dicom.results.model_run import Made
+from node.dicom.results.validation.modules import module_problems
 from node.rules.naming import result_uid
 from node.rules.nouns import Job
 
@@ -60,6 +61,7 @@ def document_problems(result: Made, ds: Dataset, image: Path, job: Job) -> Itera
     source = lineage.read_source(image)
     what = result.kind
     yield from missing(what, ds, (*_TYPE_1, *_DATED.get(what, ("ContentDate", "ContentTime"))))
+    yield from module_problems(what, ds)
     yield from _lineage_problems(what, ds, source)
     yield from _uid_problems(what, ds, job)
 

@@ -15,8 +15,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from node.bundles.configuration import inference_name
 from node.bundles.machine import Machine, engine_version
-from node.bundles.manifest import INFERENCE, METADATA, Bundle, file_hash
+from node.bundles.manifest import METADATA, Bundle, file_hash
 from node.bundles.ways import Way
 
 FOLDER = "compiled"
@@ -176,9 +177,10 @@ def key_of(bundle: Bundle, engine: str, precision: str, machine: Machine) -> Key
     """Compute what a compiled network of a bundle depends on, on this machine, now."""
     manifest = bundle.manifest
     shape = window_shape(bundle)
+    inference = bundle.path / inference_name(bundle.path)
     parts: dict[str, Any] = {
         "weights": " ".join(f"{name}={sha}" for name, sha in sorted(manifest.weights.items())),
-        "configuration": _hash_of([bundle.path / METADATA, bundle.path / INFERENCE]),
+        "configuration": _hash_of([bundle.path / METADATA, inference]),
         "cases": _hash_of(sorted(p for p in (bundle.path / "golden").rglob("*") if p.is_file())),
         "calibration": _hash_of([bundle.path / name for name in manifest.calibration]),
         "engine": f"{engine} {engine_version(engine)}",

@@ -24,6 +24,7 @@ FOLDER = "compiled"
 REVISION = 1
 """Of our builders; counted up when what they make of the same input changes."""
 FORMAT = 1
+CARD = "CARD.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,15 @@ class Compiled:
         _place(text.encode(), self._path(record.model, record.digest))
         self._clear(record, keep=set(names.values()))
         return kept
+
+    def card_path(self, model: str) -> Path:
+        """Say where the page on a model's compiled networks lies, if anything was compiled."""
+        return self.folder / model / CARD
+
+    def write_card(self, model: str, text: str) -> None:
+        """Put that page in its place."""
+        if (self.folder / model).is_dir():
+            _place(text.encode(), self.card_path(model))
 
     def _clear(self, record: Record, keep: set[str]) -> None:
         """Let go of what an earlier build under the same key has left."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from node.bundles.card import card
 from node.bundles.compiled import Compiled, Record, key_of, window_shape
 from node.bundles.gate import FASTER, Gate, reference_of
 from node.bundles.golden import FILE, Case, read_cases
@@ -78,6 +79,8 @@ def compile_bundle(
             records.append(record)
             if record.passed:
                 safer = shop.compiled.way(record, bundle)
+    name = bundle.path.name
+    shop.compiled.write_card(name, card(bundle, shop.compiled.records(name)))
     return records
 
 

@@ -148,6 +148,9 @@ def _show(shelf: Shelf, name: str) -> int:
     say(f"runs by {(*bundle.ways, bundle.reference)[0]}")
     for note in bundle.notes:
         say(f"  {note}")
+    page = shelf.compiled.card_path(name)
+    if page.is_file():
+        say(f"figures: {page}")
     for record, unused in shelf.records(name):
         say(_line(record, unused))
         for key, value in {**record.gate, **record.key}.items():

@@ -15,6 +15,7 @@ from node.bundles.manifest import tree_hash
 from node.bundles.runner import Runner
 from node.bundles.shelf import Shelf
 from node.bundles.ways import Wish, Wishes
+from node.cli import main
 from node.clock import SystemClock
 from node.dicom.findings import Findings
 from tests.bundles.making import Block, describe
@@ -99,6 +100,25 @@ class TestWhatStandsTheGate:
         assert record.gate["speed_up"] > 0
         assert record.key["precision"] == "int8"
         assert said == [f"openvino int8: kept, {record.why}"]
+
+    def test_its_figures_stand_on_a_page_beside_it(self, make, compile_it, capsys, tmp_path):
+        shelf = make()
+        (record,), _ = compile_it(shelf, INT8)
+        page = (tmp_path / "own/compiled/bright/CARD.md").read_text()
+        bundle = shelf.get("bright")
+        for told in (
+            *("openvino int8", "1.0000", "yes", str(record.gate["speed_up"]), record.made_at),
+            *(record.key["engine"], record.digest[:16], bundle.sha256, record.key["device"]),
+        ):
+            assert told in page
+        compile_it(make(above=79.9), BF16)
+        page = (tmp_path / "own/compiled/bright/CARD.md").read_text()
+        assert "openvino bf16 on" in page
+        assert ": not kept, " in page
+        config = tmp_path / "config.yaml"
+        config.write_text(f"models: {{dir: {tmp_path / 'own/bundles'}}}\n")
+        assert main(["models", "show", "bright", "--config", str(config)]) == 0
+        assert "compiled/bright/CARD.md" in capsys.readouterr().out
 
     def test_is_not_built_a_second_time(self, make, compile_it):
         shelf = make()
@@ -288,7 +308,7 @@ class TestTheCache:
         self.artefact(tmp_path).write_bytes(b"")
         compile_it(shelf, BF16)
         names = sorted(path.suffix for path in (tmp_path / "own/compiled/bright").iterdir())
-        assert names == [".bin", ".json", ".xml"]
+        assert names == [".bin", ".json", ".md", ".xml"]
 
     def test_nothing_of_it_lies_in_the_bundle(self, make, compile_it, tmp_path):
         shelf = make()

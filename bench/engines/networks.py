@@ -86,12 +86,12 @@ def _resnet() -> Any:
 
 CUBE = (1, 1, 96, 96, 96)
 NETWORKS = {
-    "3D U-Net": Network(_unet, CUBE, 48, 60),
-    "DynUNet": Network(_dynunet, CUBE, 48, 40),
-    "SegResNet": Network(_segresnet, CUBE, 48, 40),
-    "Swin UNETR": Network(_swin, CUBE, 64, 10, by_tracing=True),
-    "3D ResNet-18": Network(_resnet, CUBE, 64, 20, classifies=True),
-    "2D ResNet-50 CBAM": Network(AttentiveResNet, (1, 3, 224, 224), 96, 30, classifies=True),
+    "3D U-Net": Network(_unet, CUBE, 48, 120),
+    "DynUNet": Network(_dynunet, CUBE, 48, 80),
+    "SegResNet": Network(_segresnet, CUBE, 48, 80),
+    "Swin UNETR": Network(_swin, CUBE, 64, 60, by_tracing=True),
+    "3D ResNet-18": Network(_resnet, CUBE, 64, 60, classifies=True),
+    "2D ResNet-50 CBAM": Network(AttentiveResNet, (1, 3, 224, 224), 96, 100, classifies=True),
 }
 QUICK = {
     "3D U-Net": Network(_unet, (1, 1, 32, 32, 32), 32, 2),

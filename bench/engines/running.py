@@ -189,7 +189,8 @@ def judged(name: str, figures: Mapping[str, Figures], truth: float) -> Figures:
         f"{name}: {fastest} {found['times_torch_f32']:.1f} times torch f32; int8 "
         f"{found['int8_times_openvino_f32']:.2f} times OpenVINO f32, "
         f"{found['int8_times_openvino_bf16']:.2f} times its bf16, "
-        f"agrees {found['int8_agrees']:.4f}; first result after {found['start_seconds']:.2f} s, peak {found['peak_mb']:.0f} MB; "
+        f"agrees {found['int8_agrees']:.4f}; first result after {found['start_seconds']:.2f} s, "
+        f"peak {found['peak_mb']:.0f} MB; "
         f"the reference is right in {truth:.3f}: "
         f"{'NOT MET, ' + '; '.join(lacking) if lacking else 'met'}"
     )

@@ -42,7 +42,7 @@ def build(request: Mapping[str, Any]) -> dict[str, Any]:
     elif engine == "onnxruntime":
         made = [_onnx(source, precision, folder, windows)]
     else:
-        made = [_tensorrt(source, precision, folder, windows)]
+        made = [_tensorrt(source, request, folder, windows)]
     counted = len(windows) if precision == "int8" else 0
     return {"opens": made[0].name, "files": [str(path) for path in made], "calibrated_on": counted}
 
@@ -80,18 +80,22 @@ def _onnx(source: Path, precision: str, folder: Path, windows: Sequence[np.ndarr
     return made
 
 
-def _tensorrt(source: Path, precision: str, folder: Path, windows: Sequence[np.ndarray]) -> Path:
+def _tensorrt(
+    source: Path, request: Mapping[str, Any], folder: Path, windows: Sequence[np.ndarray]
+) -> Path:
     """Build a plan: it is for this card, this driver and this version, and no other."""
     from node.engines.onnx_building import halved
     from node.engines.tensorrt_building import build_plan
 
     _must_be_onnx(source)
+    precision = request["precision"]
+    shape = (1, request["channels"], *request["shape"]) if request["shape"] else None
     if precision == "int8":
         # TensorRT takes symmetric quantisation only, and refuses a bias that was quantised
         source = _quantised(source, folder, windows, symmetric=True)
     elif precision == "f16":
         source = halved(source, folder / "halved.onnx")
-    return build_plan(source, folder / "network.plan")
+    return build_plan(source, folder / "network.plan", shape=shape)
 
 
 def _quantised(

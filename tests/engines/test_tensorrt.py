@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import numpy as np
+import onnx as onnx_package
 import pytest
 import tensorrt_rtx
 
@@ -39,6 +40,25 @@ def test_networks_in_every_precision_are_understood_and_built(onnx, tmp_path):
     for precision, source in sources.items():
         plan = build_plan(source, tmp_path / f"{precision}.plan", tensorrt_rtx)
         assert plan.stat().st_size > 10_000, precision
+
+
+@pytest.mark.parametrize("precision", ["f32", "f16", "int8"])
+def test_a_network_of_any_batch_and_size_is_built_for_what_it_will_see(tmp_path, precision):
+    fixed = onnx_package.load(brightness(tmp_path / "fixed.onnx"))
+    for value in (*fixed.graph.input, *fixed.graph.output):
+        for axis in (0, 2, 3, 4):
+            value.type.tensor_type.shape.dim[axis].dim_param = f"{value.name}_{axis}"
+    source = tmp_path / "any.onnx"
+    onnx_package.save(fixed, source)
+    if precision == "f16":
+        source = halved(source, tmp_path / "f16.onnx")
+    if precision == "int8":
+        source = quantised(source, tmp_path / "int8.onnx", windows(), symmetric=True)
+    with pytest.raises(CannotBuildError, match="wants to know what the network sees"):
+        build_plan(source, tmp_path / "no.plan", tensorrt_rtx)
+    shape = (1, 1, SIDE, SIDE, SIDE)
+    plan = build_plan(source, tmp_path / "any.plan", tensorrt_rtx, shape=shape)
+    assert plan.stat().st_size > 10_000
 
 
 def test_what_is_no_network_is_told_as_such(tmp_path):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from node.bundles import cards
 from node.bundles.card import card
 from node.bundles.compiled import Compiled, Record, key_of, window_shape
 from node.bundles.gate import FASTER, Gate, reference_of
@@ -162,7 +163,7 @@ def _answer(shop: Workshop, request: Mapping[str, Any]) -> Mapping[str, Any]:
         ran = subprocess.run(
             [shop.python, "-m", "node.engines.building"],
             input=json.dumps(request) + "\n",
-            env=child_variables(shop.threads, {}),
+            env=child_variables(shop.threads, cards.variables()),
             capture_output=True,
             text=True,
             timeout=BUILD_SECONDS,

@@ -18,8 +18,9 @@ import numpy as np
 import node
 from node.bundles.allowing import Allowances
 from node.bundles.answers import findings_of, surprise
+from node.bundles.cards import Watch, own_memory_mb
 from node.bundles.ladder import Rung, on_card, smaller, ways_of
-from node.bundles.machine import card_state, this_machine
+from node.bundles.machine import this_machine
 from node.bundles.manifest import Bundle, UnreadableBundleError, file_hash, tree_hash
 from node.bundles.pool import Pool
 from node.bundles.process import Child, GoneError
@@ -27,6 +28,9 @@ from node.bundles.ways import Way
 from node.clock import Clock, SystemClock
 from node.dicom.findings import Findings
 from node.rules.failures import Fault, Refusal
+
+OF_THE_CARD = 0.9
+"""So much of the card's memory warm models may hold together; the rest is for the one at work."""
 
 
 class Located(Protocol):
@@ -79,7 +83,13 @@ class Runner:
         self._busy = threading.Lock()
         self._closings = 0
         variables = child_variables(threads, environment or {})
-        self._pool = Pool(lambda: Child(python, variables), self._allowances.together_mb)
+        card_mb, shared = own_memory_mb() if this_machine().gpu else (0.0, False)
+        self._pool = Pool(
+            lambda: Child(python, variables),
+            self._allowances.together_mb,
+            card_mb * OF_THE_CARD,
+            shared=shared,
+        )
 
     def predict(
         self, bundle: Bundle, volume: Located, work_dir: Path, timeout_s: float
@@ -227,7 +237,8 @@ class Runner:
         self, bundle: Bundle, rung: Rung, request: Mapping[str, Any], climb: "_Climb"
     ) -> dict[str, Any]:
         child = self._child_for(bundle, rung, climb)
-        reply = child.ask(request, climb.deadline - self._clock.monotonic())
+        with Watch(looks=on_card(rung.way, this_machine())) as climb.watch:
+            reply = child.ask(request, climb.deadline - self._clock.monotonic())
         self._pool.settle(_serves(bundle, rung.way))
         if "out_of_memory" in reply:
             raise _NoMemoryError(reply["out_of_memory"], loading=False)
@@ -253,8 +264,7 @@ class Runner:
         steps = [*bundle.notes, *climb.steps]
         if steps:
             facts["fallback"] = "; ".join(steps)
-        if on_card(rung.way, this_machine()):
-            facts["card"] = card_state()
+        facts |= climb.watch.told()
         return findings_of(bundle.manifest, shape, done, facts)
 
     def _child_for(self, bundle: Bundle, rung: Rung, climb: "_Climb") -> Child:
@@ -302,6 +312,7 @@ class _Climb:
         self.closings = closings
         self.steps: list[str] = []
         self.over = False
+        self.watch = Watch(looks=False)
 
     def note(self, rung: Rung, what: str) -> None:
         at_once = f" with {rung.batch} at once" if rung.batch else ""

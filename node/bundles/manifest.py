@@ -87,7 +87,7 @@ class Bundle:
 
     `engine` is "openvino", "torchscript" or "state_dict"; `weights` the file that it opens. `ways`
     are compiled networks of it that stood the gate here, the best first; `notes` say why a way
-    that was asked for is not among them.
+    that was asked for is not among them, `advice` what would make it faster here.
     """
 
     path: Path
@@ -97,6 +97,7 @@ class Bundle:
     engine: str
     ways: tuple[Way, ...] = ()
     notes: tuple[str, ...] = ()
+    advice: str = ""
 
     @property
     def why_not_compiled(self) -> str:

@@ -18,7 +18,7 @@ from node.bundles.classifying import unfit_statistics
 from node.bundles.compiled import Compiled, Record, key_of
 from node.bundles.golden import FILE as GOLDEN
 from node.bundles.golden import golden_problems
-from node.bundles.machine import this_machine
+from node.bundles.machine import engine_version, this_machine
 from node.bundles.manifest import (
     Bundle,
     Manifest,
@@ -29,7 +29,7 @@ from node.bundles.manifest import (
 )
 from node.bundles.runner import Runner
 from node.bundles.standing import Standing, is_old, standing_of
-from node.bundles.ways import Way, Wish, Wishes, candidates
+from node.bundles.ways import AUTO, Way, Wish, Wishes, advice, candidates
 from node.bundles.weights import (
     BY_MONAI,
     SUFFIXES,
@@ -93,7 +93,8 @@ class Shelf:
         examined = self._examine_recorded(name)
         if examined.bundle is not None and not examined.problems:
             ways, notes = self._ways(examined.bundle)
-            fit = replace(examined.bundle, ways=ways, notes=notes)
+            advised = self._advice(examined.bundle, ways)
+            fit = replace(examined.bundle, ways=ways, notes=notes, advice=advised)
             if is_old(standing, self._clock.now()):
                 self._fit[name] = standing, fit
             return fit
@@ -213,6 +214,17 @@ class Shelf:
                 f"gate; runs by {bundle.reference}"
             )
         return tuple(ways), tuple(notes)
+
+    def _advice(self, bundle: Bundle, ways: tuple[Way, ...]) -> str:
+        """Say what would put the accelerator to use, unless that was tried or is not wanted."""
+        name, machine = bundle.path.name, this_machine()
+        wish = self._wishes.of_model(name)
+        if bundle.why_not_compiled or not machine.gpu or wish.engine not in (AUTO, "tensorrt"):
+            return ""
+        keys = [key_of(bundle, "tensorrt", precision, machine) for precision in ("f16", "int8")]
+        tried = any(self.compiled.record(key, name) is not None for key in keys)
+        there = bool(engine_version("tensorrt"))
+        return advice(name, ways, machine, tried=tried, there=there)
 
     def records(self, name: str) -> list[tuple[Record, str]]:
         """List what was compiled of a bundle, each with why it is not used now, "" if it may be."""

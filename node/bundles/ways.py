@@ -5,7 +5,7 @@ states, by the engine that opens them. The others are compiled by `radnode model
 are ways only once they have stood the gate on this very machine (`node.bundles.gate`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -115,3 +115,23 @@ def candidates(wish: Wish, kind: str, machine: Machine) -> list[tuple[str, str]]
     if wish.engine == AUTO:
         return [way for way in promising(kind, machine) if wish.wants(*way)]
     return [way for way in possible(kind) if wish.wants(*way)]
+
+
+def advice(name: str, ways: Sequence[Way], machine: Machine, *, tried: bool, there: bool) -> str:
+    """Say what to do for a model that leaves NVIDIA's accelerator aside; "" when it does not.
+
+    Args:
+        name: the model's.
+        ways: those that stood the gate here.
+        machine: what there is to compute with.
+        tried: whether TensorRT's ways are on record here, kept or not.
+        there: whether TensorRT is installed.
+    """
+    if not machine.gpu or tried or any(way.engine == "tensorrt" for way in ways):
+        return ""
+    if there:
+        return f"nothing of it is built for {machine.gpu}: run `radnode models compile {name}`"
+    return (
+        f"TensorRT for {machine.gpu} is not installed: see README.md, "
+        f"then run `radnode models compile {name}`"
+    )

@@ -65,6 +65,7 @@ def _models(options: argparse.Namespace, config: Config) -> int:
 
 def _list(shelf: Shelf, names: list[str]) -> int:
     rows = [["MODEL", "VERSION", "FOR", "HASH", "FIT", "RUNS BY"]]
+    advised = []
     for name in names:
         bundle = shelf.get(name)
         if isinstance(bundle, Refusal):
@@ -73,7 +74,10 @@ def _list(shelf: Shelf, names: list[str]) -> int:
         who = bundle.manifest.identity
         way = (*bundle.ways, bundle.reference)[0]
         rows.append([name, who.version, who.intended_use, who.bundle_hash[:12], "yes", str(way)])
+        advised += [f"{name}: {bundle.advice}"] if bundle.advice else []
     say_table(rows)
+    for advice in advised:
+        say(advice)
     return 0
 
 
@@ -146,7 +150,7 @@ def _show(shelf: Shelf, name: str) -> int:
     say(f"{who.name} {who.version}, for {who.intended_use}, sha256 {who.bundle_hash}")
     say(who.description)
     say(f"runs by {(*bundle.ways, bundle.reference)[0]}")
-    for note in bundle.notes:
+    for note in (*bundle.notes, *([bundle.advice] if bundle.advice else [])):
         say(f"  {note}")
     page = shelf.compiled.card_path(name)
     if page.is_file():

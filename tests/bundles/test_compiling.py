@@ -326,6 +326,29 @@ def test_a_wish_for_a_machine_decides_what_is_compiled():
     assert here.architecture in here.device("openvino")
 
 
+def test_with_a_card_the_shelf_says_what_would_put_it_to_use(make, monkeypatch, capsys, tmp_path):
+    card = ways_of_engines.Machine("x86_64", frozenset({"avx2"}), "NVIDIA L4, 8.9, 580.10")
+    make()
+    config = tmp_path / "config.yaml"
+    config.write_text(f"models: {{dir: {tmp_path / 'own/bundles'}}}\n")
+
+    def said(verb):
+        assert main(["models", *verb, "--config", str(config)]) == 0
+        return capsys.readouterr().out
+
+    assert "radnode models compile" not in said(["list"])
+    monkeypatch.setattr("node.bundles.shelf.this_machine", lambda: card)
+    for verb in (["list"], ["show", "bright"]):
+        assert "TensorRT for NVIDIA L4, 8.9, 580.10 is not installed" in said(verb)
+    monkeypatch.setattr("node.bundles.shelf.engine_version", lambda _: "11.4.0")
+    advised = (
+        "nothing of it is built for NVIDIA L4, 8.9, 580.10: run `radnode models compile bright`"
+    )
+    assert advised in said(["list"])
+    config.write_text(f"models: {{dir: {tmp_path / 'own/bundles'}, engine: openvino}}\n")
+    assert "models compile bright" not in said(["list"])
+
+
 @pytest.mark.parametrize(
     ("values", "expected"), [([0.9, 0.1], 1.0), ([0.1, 0.9], 0.0), ([0.5, 0.5], 0.5)]
 )

@@ -20,7 +20,8 @@ from node.bundles.gate import FASTER, Gate, reference_of
 from node.bundles.golden import FILE, Case, read_cases
 from node.bundles.machine import engine_version, this_machine
 from node.bundles.manifest import Bundle, file_hash
-from node.bundles.runner import Runner, child_variables
+from node.bundles.runner import Runner
+from node.bundles.starting import child_variables
 from node.bundles.ways import Way, Wish, candidates
 from node.clock import Clock
 

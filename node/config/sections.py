@@ -193,6 +193,7 @@ class RouteSection(Section):
     stat: bool = False
     study: StudySection | None = None
     inputs: InputsSection = InputsSection()
+    fall_back_to_cpu: Switch | None = None
 
 
 class SettlingSection(Section):

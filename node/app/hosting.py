@@ -2,7 +2,7 @@
 
 import os
 
-from node.bundles import cards
+from node.bundles import cards, interpreters
 from node.bundles.allowing import Allowance, Allowances
 from node.bundles.runner import Runner
 from node.bundles.shelf import Shelf
@@ -13,6 +13,7 @@ from node.config import Config
 def shelf_of(config: Config) -> Shelf:
     """Open the shelf; it need not exist yet."""
     models = config.models
+    interpreters.use(models.python)
     of_each = {
         name: Wish(one.engine or models.engine, one.precision or models.precision)
         for name, one in models.by_name.items()
@@ -24,6 +25,7 @@ def shelf_of(config: Config) -> Shelf:
 def runner_of(config: Config) -> Runner:
     """Prepare a runner; it starts nothing before it is asked."""
     models = config.models
+    interpreters.use(models.python)
     of_each = {
         name: Allowance(
             models.memory_mb if one.memory_mb is None else one.memory_mb,

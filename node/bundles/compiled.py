@@ -24,6 +24,8 @@ FOLDER = "compiled"
 REVISION = 1
 """Of our builders; counted up when what they make of the same input changes."""
 FORMAT = 1
+OLDER = {"11": "10", "10": "8"}
+"""Which version of TensorRT's compatible plans another one runs, besides its own."""
 CARD = "CARD.md"
 
 
@@ -181,6 +183,21 @@ def _is_sound(record: Record) -> bool:
 
 def _is_bool(value: object) -> bool:
     return isinstance(value, bool)
+
+
+def keys_of(bundle: Bundle, engine: str, precision: str, machine: Machine) -> list[Key]:
+    """List the keys that a compiled network may lie under: the exact one, then compatible ones.
+
+    Plans of TensorRT that were built to be compatible run on the version that built them, and on
+    the next: 8 on 10, 10 on 11.
+    """
+    exact = key_of(bundle, engine, precision, machine)
+    major = engine_version(engine).partition(".")[0]
+    if engine != "tensorrt" or not major:
+        return [exact]
+    parts = [major, *([OLDER[major]] if major in OLDER else [])]
+    by_major = [{**exact.parts, "engine": f"{engine} {one}, compatible"} for one in parts]
+    return [exact, *map(Key, by_major)]
 
 
 def key_of(bundle: Bundle, engine: str, precision: str, machine: Machine) -> Key:

@@ -6,16 +6,15 @@ settings. What does not stand the gate is recorded, too, with the reason, and is
 
 import json
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from node.bundles import cards
+from node.bundles import cards, interpreters
 from node.bundles.card import card
-from node.bundles.compiled import Compiled, Record, key_of, window_shape
+from node.bundles.compiled import Compiled, Key, Record, keys_of, window_shape
 from node.bundles.gate import FASTER, Gate, reference_of
 from node.bundles.golden import FILE, Case, read_cases
 from node.bundles.machine import engine_version, this_machine
@@ -33,14 +32,17 @@ Say = Callable[[str], None]
 class Workshop:
     """What compiling needs besides the bundle: where it goes, who runs it, and the clock.
 
-    `faster` is how many times as fast as the next safer way a compiled network must be.
+    `python` is the interpreter that builds, by default that of models' processes. With `compatible`
+    plans of TensorRT are built so that newer versions run them too. `faster` is how many times as
+    fast as the next safer way a compiled network must be.
     """
 
     compiled: Compiled
     runner: Runner
     clock: Clock
     threads: int = 1
-    python: str = sys.executable
+    python: str = ""
+    compatible: bool = False
     faster: float = FASTER
 
 
@@ -74,7 +76,7 @@ def compile_bundle(
     with tempfile.TemporaryDirectory(prefix="compile-") as work:
         gate = Gate(bundle, cases, shop.runner, Path(work), shop.faster)
         for engine, precision in wanted:
-            record = _known(bundle, (engine, precision), shop.compiled) if not again else None
+            record = _known(bundle, (engine, precision), shop) if not again else None
             if record is None:
                 record = _compile(bundle, (engine, precision), safer, (shop, gate))
             say(f"{engine} {precision}: {'kept' if record.passed else 'not kept'}, {record.why}")
@@ -86,9 +88,15 @@ def compile_bundle(
     return records
 
 
-def _known(bundle: Bundle, which: tuple[str, str], compiled: Compiled) -> Record | None:
-    record = compiled.record(key_of(bundle, *which, this_machine()), bundle.path.name)
-    return None if record is None or compiled.damage(record) else record
+def _known(bundle: Bundle, which: tuple[str, str], shop: Workshop) -> Record | None:
+    key = _key(bundle, which, shop)
+    record = shop.compiled.record(key, bundle.path.name)
+    return None if record is None or shop.compiled.damage(record) else record
+
+
+def _key(bundle: Bundle, which: tuple[str, str], shop: Workshop) -> Key:
+    keys = keys_of(bundle, *which, this_machine())
+    return keys[1] if shop.compatible and len(keys) > 1 else keys[0]
 
 
 def _compile(
@@ -96,7 +104,7 @@ def _compile(
 ) -> Record:
     shop, gate = where
     started = shop.clock.monotonic()
-    key = key_of(bundle, *which, this_machine())
+    key = _key(bundle, which, shop)
     with tempfile.TemporaryDirectory(prefix="build-") as folder:
         built = _build(bundle, which, Path(folder), shop)
         files = [Path(path) for path in built.get("files", [])]
@@ -138,6 +146,8 @@ def _build(
     request = {
         "engine": which[0],
         "precision": which[1],
+        "version": engine_version(which[0]),
+        "compatible": shop.compatible,
         "kind": bundle.engine,
         "weights": str(bundle.weights),
         "network": recipe.network.as_plain() if recipe.network else None,
@@ -162,7 +172,7 @@ def _answer(shop: Workshop, request: Mapping[str, Any]) -> Mapping[str, Any]:
     """Run the building process; what goes wrong in it is a reason, not our end."""
     try:
         ran = subprocess.run(
-            [shop.python, "-m", "node.engines.building"],
+            [shop.python or interpreters.chosen(), "-m", "node.engines.building"],
             input=json.dumps(request) + "\n",
             env=child_variables(shop.threads, cards.variables()),
             capture_output=True,

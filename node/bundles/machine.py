@@ -7,10 +7,10 @@ asked for (`node.bundles.cards`), a Jetson names itself in the device tree.
 import platform
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from node.bundles.cards import card_name
+from node.bundles.interpreters import version_of
 
 ABILITIES = (
     *("avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16"),
@@ -65,12 +65,7 @@ def this_machine() -> Machine:
 
 def engine_version(engine: str) -> str:
     """Give the version of an engine that is installed, "" when none is; nothing is imported."""
-    for package in PACKAGES[engine]:
-        try:
-            return version(package)
-        except PackageNotFoundError:
-            continue
-    return ""
+    return next((found for one in PACKAGES[engine] if (found := version_of(one))), "")
 
 
 def _cpu(path: Path) -> frozenset[str]:

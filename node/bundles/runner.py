@@ -6,7 +6,6 @@ everything it started; when it runs out of memory it is asked for less, step by 
 crashes the caller gets a refusal with the reason.
 """
 
-import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from node.bundles import interpreters
 from node.bundles.allowing import Allowances
 from node.bundles.answers import findings_of, surprise
 from node.bundles.cards import Watch, own_memory_mb
@@ -61,7 +61,7 @@ class Runner:
         self,
         threads: int = 1,
         *,
-        python: str = sys.executable,
+        python: str = "",
         clock: Clock | None = None,
         environment: Mapping[str, str] | None = None,
         allowances: Allowances | None = None,
@@ -70,7 +70,7 @@ class Runner:
 
         Args:
             threads: how many CPU threads a model may use.
-            python: the interpreter for the child.
+            python: the interpreter for the child, by default the one chosen for models.
             clock: where time comes from.
             environment: variables for the child beside those that limit its threads; it inherits
                 none of the node's own.
@@ -84,7 +84,7 @@ class Runner:
         variables = child_variables(threads, environment or {})
         card_mb, shared = own_memory_mb() if this_machine().gpu else (0.0, False)
         self._pool = Pool(
-            lambda: Child(python, variables),
+            lambda: Child(python or interpreters.chosen(), variables),
             self._allowances.together_mb,
             card_mb * OF_THE_CARD,
             shared=shared,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from node.bundles.classifying import unfit_statistics
-from node.bundles.compiled import Compiled, Record, key_of
+from node.bundles.compiled import Compiled, Key, Record, keys_of
 from node.bundles.golden import FILE as GOLDEN
 from node.bundles.golden import golden_problems
 from node.bundles.machine import engine_version, this_machine
@@ -199,9 +199,10 @@ class Shelf:
         ways: list[Way] = []
         notes: list[str] = []
         for engine, precision in reversed(candidates(wish, bundle.engine, machine)):
-            key = key_of(bundle, engine, precision, machine)
-            record = self.compiled.record(key, name)
-            if record is None or not record.passed:
+            keys = keys_of(bundle, engine, precision, machine)
+            known = (self.compiled.record(key, name) for key in keys)
+            record = next((one for one in known if one is not None and one.passed), None)
+            if record is None:
                 continue
             damage = self.compiled.damage(record)
             if damage:
@@ -221,7 +222,11 @@ class Shelf:
         wish = self._wishes.of_model(name)
         if bundle.why_not_compiled or not machine.gpu or wish.engine not in (AUTO, "tensorrt"):
             return ""
-        keys = [key_of(bundle, "tensorrt", precision, machine) for precision in ("f16", "int8")]
+        keys = [
+            key
+            for precision in ("f16", "int8")
+            for key in keys_of(bundle, "tensorrt", precision, machine)
+        ]
         tried = any(self.compiled.record(key, name) is not None for key in keys)
         there = bool(engine_version("tensorrt"))
         return advice(name, ways, machine, tried=tried, there=there)
@@ -235,10 +240,10 @@ class Shelf:
 
     def _unused(self, record: Record, bundle: Bundle) -> str:
         try:
-            key = key_of(bundle, record.engine, record.precision, this_machine())
+            keys = keys_of(bundle, record.engine, record.precision, this_machine())
         except KeyError:
             return "of an engine that is not known here"
-        changed = [part for part, value in key.parts.items() if record.key.get(part) != value]
+        changed = min((_changed(key, record) for key in keys), key=len)
         if changed:
             return f"made for another {changed[0]}"
         return self.compiled.damage(record) if record.passed else "it did not stand the gate"
@@ -359,6 +364,10 @@ def _golden(bundle: Bundle, threads: int) -> list[str]:
             return golden_problems(bundle, runner, Path(work))
     finally:
         runner.close()
+
+
+def _changed(key: Key, record: Record) -> list[str]:
+    return [part for part, value in key.parts.items() if record.key.get(part) != value]
 
 
 def _is_met(wish: Wish, bundle: Bundle) -> bool:

@@ -41,6 +41,11 @@ def add_verbs(verbs: Any) -> None:  # noqa: ANN401 - argparse keeps the type pri
     said.add_argument("--fold", default="", help="nnU-Net: which; the first by default")
     said.add_argument("--configs", type=Path, help="a weight file's metadata.json, inference.json")
     said.add_argument("--licence", type=Path, help="a text file")
+    sub.add_argument(
+        "--version-compatible",
+        action="store_true",
+        help="compile plans of TensorRT that newer versions run, too, at some cost in speed",
+    )
     sub.add_argument("--again", action="store_true", help="compile what is compiled already, too")
 
 
@@ -132,7 +137,13 @@ def _compile(shelf: Shelf, options: argparse.Namespace, config: Config) -> int:
     wish = Wish(options.engine, options.precision)
     runner = runner_of(config)
     try:
-        shop = Workshop(shelf.compiled, runner, SystemClock(), threads_of(config))
+        shop = Workshop(
+            shelf.compiled,
+            runner,
+            SystemClock(),
+            threads_of(config),
+            compatible=options.version_compatible,
+        )
         records = compile_bundle(bundle, wish, shop, say, again=options.again)
     finally:
         runner.close()

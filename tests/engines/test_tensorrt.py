@@ -85,6 +85,16 @@ def test_a_bias_that_was_quantised_is_what_it_does_not_understand(onnx, tmp_path
         build_plan(usual, tmp_path / "usual.plan", tensorrt_rtx)
 
 
+def test_a_plan_is_made_for_newer_versions_where_that_is_asked_for(onnx, tmp_path, monkeypatch):
+    flags = []
+    config = tensorrt_rtx.IBuilderConfig
+    monkeypatch.setattr(config, "set_flag", lambda _, flag: flags.append(flag))
+    build_plan(onnx, tmp_path / "usual.plan", tensorrt_rtx)
+    assert flags == []
+    build_plan(onnx, tmp_path / "compatible.plan", tensorrt_rtx, compatible=True)
+    assert flags == [tensorrt_rtx.BuilderFlag.VERSION_COMPATIBLE]
+
+
 @pytest.mark.parametrize("name", USED)
 def test_every_call_that_is_used_is_there(name):
     real = getattr(tensorrt_rtx, name)
@@ -99,6 +109,7 @@ def test_what_is_used_besides_classes_is_there():
     assert tensorrt_rtx.TensorIOMode.INPUT != tensorrt_rtx.TensorIOMode.OUTPUT
     assert tensorrt_rtx.nptype(tensorrt_rtx.float32) is np.float32
     assert tensorrt_rtx.Logger.ERROR is not None
+    assert hasattr(tensorrt_rtx.Runtime, "engine_host_code_allowed")
 
 
 class Version:

@@ -47,7 +47,8 @@ class Record:
 
     `files` maps the names of its files to their sha256; there are none when the gate was not
     passed or the bundle's own weights are used. `opens` is the file that the engine opens, "" for
-    the bundle's own. `gate` holds what was measured, `why` the sentence about it.
+    the bundle's own. `gate` holds what was measured, `why` the sentence about it; `boxed` is false
+    where only the network without the bundle's box stood it.
     """
 
     model: str
@@ -62,6 +63,7 @@ class Record:
     gate: Mapping[str, object] = field(default_factory=dict)
     made_at: str = ""
     seconds: float = 0.0
+    boxed: bool = True
     format: int = FORMAT
 
 
@@ -105,6 +107,7 @@ class Compiled:
             weights=folder / record.opens if record.opens else bundle.weights,
             digest={folder / name: digest for name, digest in record.files.items()},
             key=record.digest,
+            boxed=record.boxed,
         )
 
     def keep(self, record: Record, made: Sequence[Path]) -> Record:
@@ -177,6 +180,7 @@ def _is_sound(record: Record) -> bool:
         all(type(text) is str for text in texts)
         and all(type(one) is dict for one in maps)
         and _is_bool(record.passed)
+        and _is_bool(record.boxed)
         and Key(record.key).digest == record.digest
     )
 

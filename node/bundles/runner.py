@@ -332,7 +332,7 @@ class _Climb:
 
 
 def _serves(bundle: Bundle, way: Way) -> str:
-    return f"{bundle.sha256} {way.engine} {way.precision} {way.device} {way.key}"
+    return f"{bundle.sha256} {way.engine} {way.precision} {way.device} {way.key} {way.boxed}"
 
 
 def _check_unchanged(bundle: Bundle, way: Way) -> None:

@@ -38,7 +38,7 @@ def load_request(bundle: Bundle, way: Way, threads: int, memory_mb: float) -> di
         "weights": str(way.weights),
         "network": recipe.network.as_plain() if recipe.network else None,
         "preprocessing": [step.as_plain() for step in recipe.preprocessing],
-        "inferer": recipe.inferring(stood_the_gate=bool(way.key)),
+        "inferer": recipe.inferring(stood_the_gate=bool(way.key) and way.boxed),
         "postprocessing": [step.as_plain() for step in recipe.postprocessing],
         "makes_labels": bool(bundle.manifest.segments),
         "input_shape": bundle.manifest.input_shape,

@@ -26,7 +26,8 @@ class Way:
 
     `digest` holds the sha256 of each file that was compiled for it, by path; it is empty for the
     bundle's own weights, which the bundle's digest covers. `key` names the compiled artefact, ""
-    for the reference. `device` is "" (the engine's choice) or "cpu".
+    for the reference. `device` is "" (the engine's choice) or "cpu". `boxed` says whether windows
+    are laid over the bundle's box, if it has one and the way stood the gate with it.
     """
 
     engine: str
@@ -35,6 +36,7 @@ class Way:
     digest: Mapping[Path, str] = field(default_factory=dict)
     key: str = ""
     device: str = ""
+    boxed: bool = True
 
     def __str__(self) -> str:
         """Name it for a person: engine and precision."""

@@ -209,6 +209,50 @@ class TestWhatDoesNotStandTheGate:
         assert note.startswith("asked for tensorrt, which is not compiled for this machine")
 
 
+class TestABox:
+    """Windows over what is seen move; that has a gate of its own."""
+
+    @pytest.fixture
+    def boxed(self, make, tmp_path):
+        def go(above: float) -> Shelf:
+            shelf = make()
+            folder = tmp_path / "made" / "bright"
+            path = folder / "configs/inference.json"
+            inference = json.loads(path.read_text())
+            size = [SIDE, SIDE, SIDE]
+            inference["inferer"] = {"_target_": "SlidingWindowInferer", "roi_size": size}
+            path.write_text(json.dumps(inference))
+            path = folder / "configs/metadata.json"
+            metadata = json.loads(path.read_text())
+            metadata["dicom"]["windows"] = {"box": {"above": above, "scores": [1.0, 0.0]}}
+            path.write_text(json.dumps(metadata))
+            added = shelf.add(folder)
+            assert not hasattr(added, "reason"), added
+            return shelf
+
+        return go
+
+    def test_that_hides_what_is_there_is_left_out_and_both_are_on_record(
+        self, boxed, compile_it, runner, tmp_path
+    ):
+        (record,), _ = compile_it(boxed(1e6), BF16)
+        assert record.passed, record.why
+        assert not record.boxed
+        assert "without the box, with which Bright has Dice" in record.why
+        assert record.gate["dice"] == {"Bright": 1.0}
+        assert record.gate["with the box"]["dice"] == {"Bright": 0.0}
+        shelf = Shelf(tmp_path / "own/bundles", wishes=Wishes(BF16))
+        (way,) = shelf.get("bright").ways
+        assert not way.boxed
+        assert look(shelf, runner, tmp_path).facts["artefact"] == record.digest
+
+    def test_that_hides_nothing_is_used(self, boxed, compile_it, tmp_path):
+        (record,), _ = compile_it(boxed(-5.0), BF16)
+        assert record.passed, record.why
+        assert record.boxed
+        assert "with the box" not in record.gate
+
+
 class TestTheCache:
     def artefact(self, tmp_path):
         return next((tmp_path / "own/compiled/bright").glob("*.bin"))

@@ -87,7 +87,8 @@ class Bundle:
 
     `engine` is "openvino", "torchscript" or "state_dict"; `weights` the file that it opens. `ways`
     are compiled networks of it that stood the gate here, the best first; `notes` say why a way
-    that was asked for is not among them, `advice` what would make it faster here.
+    that was asked for is not among them, `advice` what would make it faster here, `mark` what
+    whoever reads its results has to know.
     """
 
     path: Path
@@ -98,6 +99,7 @@ class Bundle:
     ways: tuple[Way, ...] = ()
     notes: tuple[str, ...] = ()
     advice: str = ""
+    mark: str = ""
 
     @property
     def why_not_compiled(self) -> str:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Bundle", "Shelf"]
 
+TRIAL = "TRIAL: this model is not on the shelf, and nobody has checked it"
 RECORD = "shelf.json"
 RETIRED = ".retired"
 NEEDED = ("docs/README.md", "LICENSE", GOLDEN)
@@ -103,6 +104,18 @@ class Shelf:
             Fault.MODEL,
             "Run `radnode models check`",
         )
+
+    def trial(self, path: Path) -> Bundle | Refusal:
+        """Give a bundle that lies anywhere, to be tried: not recorded, its golden case not run.
+
+        It is for research, whatever it says, and needs neither card nor licence yet.
+        """
+        examined = _examine(path.resolve(), needed=())
+        if examined.bundle is None or examined.problems:
+            return _unfit(path.name, examined.problems)
+        bundle = examined.bundle
+        who = replace(bundle.manifest.identity, intended_use="research")
+        return replace(bundle, manifest=replace(bundle.manifest, identity=who), mark=TRIAL)
 
     def fitness(self, name: str) -> list[str]:
         """Say everything that keeps a bundle from being run; nothing when it is fit."""
@@ -281,7 +294,7 @@ class Shelf:
         return found if isinstance(found, dict) else {}
 
 
-def _examine(folder: Path) -> _Examined:
+def _examine(folder: Path, needed: tuple[str, ...] = NEEDED) -> _Examined:
     """Look at a bundle, without executing anything of it."""
     if not folder.is_dir():
         return _Examined(None, [f"there is no folder {folder.name} on the shelf"])
@@ -289,7 +302,7 @@ def _examine(folder: Path) -> _Examined:
         digest = tree_hash(folder)
     except (OSError, UnreadableBundleError) as error:
         return _Examined(None, [str(error)])
-    problems = [f"{name} is missing" for name in NEEDED if not (folder / name).is_file()]
+    problems = [f"{name} is missing" for name in needed if not (folder / name).is_file()]
     manifest = read_manifest(folder, digest)
     if isinstance(manifest, list):
         return _Examined(None, problems + manifest)

@@ -12,25 +12,29 @@ from node.bundles.manifest import Bundle
 from node.bundles.shelf import Shelf
 from node.bundles.ways import AUTO, ENGINES, PRECISIONS, Wish
 from node.cli.saying import FailedError, UsageError, add_verb, say, say_table
+from node.cli.trying import bench, try_bundle
 from node.clock import SystemClock
 from node.config import Config
 from node.rules.failures import Refusal
 
-NEEDS_NAME = ("add", "compile", "show")
+NEEDS_NAME = ("add", "try", "compile", "bench", "show")
 
 
 def add_verbs(verbs: Any) -> None:  # noqa: ANN401 - argparse keeps the type private
     """Add models."""
-    sub = add_verb(verbs, "models", "the shelf: list, check, add, compile, show", _models)
+    sub = add_verb(verbs, "models", "list, check, add, try, compile, bench, show", _models)
     choices = ["list", "check", *NEEDS_NAME]
     sub.add_argument("what", nargs="?", choices=choices, default="list")
-    sub.add_argument("name", nargs="?", help="the bundle's folder for add, else the model's name")
+    sub.add_argument("name", nargs="?", help="a bundle's folder for add and try, else a model")
     sub.add_argument(
         "--engine", choices=[AUTO, *ENGINES], default=AUTO, help="compile for it (%(default)s)"
     )
     sub.add_argument(
         "--precision", choices=[AUTO, *PRECISIONS], default=AUTO, help="in it (%(default)s)"
     )
+    sub.add_argument("--path", type=Path, help="try: a folder that holds one series")
+    sub.add_argument("--out", type=Path, help="try: where results go")
+    sub.add_argument("--rounds", type=int, default=5, help="bench: how often (%(default)s)")
     said = sub.add_argument_group("add, of what is no bundle yet (nnU-Net v2, a weight file)")
     said.add_argument(
         "--name", dest="name_of_model", metavar="NAME", help="what the model is to be called"
@@ -52,12 +56,14 @@ def add_verbs(verbs: Any) -> None:  # noqa: ANN401 - argparse keeps the type pri
 def _models(options: argparse.Namespace, config: Config) -> int:
     shelf = shelf_of(config)
     if options.what in NEEDS_NAME and options.name is None:
-        what = "FOLDER" if options.what == "add" else "NAME"
+        what = "FOLDER" if options.what in ("add", "try") else "NAME"
         raise UsageError(f"say which: radnode models {options.what} {what}")
     if options.what == "add":
         return _add(shelf, options, threads_of(config))
     if options.what == "compile":
         return _compile(shelf, options, config)
+    if options.what in ("try", "bench"):
+        return (try_bundle if options.what == "try" else bench)(options, config)
     if options.what == "show":
         return _show(shelf, options.name)
     names = shelf.names()

@@ -1,7 +1,7 @@
 """The one door through which time comes in."""
 
 import time
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Protocol
 
 
@@ -22,7 +22,7 @@ class SystemClock:
 
     def now(self) -> datetime:
         """Say what time it is, in UTC, with microseconds."""
-        return datetime.now(UTC)
+        return datetime.now(timezone.utc)  # noqa: UP017 - a Jetson runs models by 3.10
 
     def monotonic(self) -> float:
         """Give seconds on a clock that never jumps, for measuring how long something took."""

@@ -1,6 +1,6 @@
 """Six networks as they are met in practice, and toy tasks to train them on for a minute."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,11 +32,14 @@ class Attention(torch.nn.Module):  # type: ignore[misc]
 class AttentiveResNet(torch.nn.Module):  # type: ignore[misc]
     """A ResNet-50 of two dimensions with attention after each stage."""
 
-    def __init__(self) -> None:
-        """Build it for three channels and two classes."""
+    def __init__(
+        self, layers: Sequence[int] = (3, 4, 6, 3), planes: Sequence[int] = (64, 128, 256, 512)
+    ) -> None:
+        """Build it for three channels and two classes; by default it is a ResNet-50."""
         super().__init__()
-        self.body = nets.resnet50(spatial_dims=2, n_input_channels=3, num_classes=2)
-        self.attention = torch.nn.ModuleList(Attention(c) for c in (256, 512, 1024, 2048))
+        how = {"spatial_dims": 2, "n_input_channels": 3, "num_classes": 2}
+        self.body = nets.ResNet("bottleneck", list(layers), list(planes), **how)
+        self.attention = torch.nn.ModuleList(Attention(4 * c) for c in planes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Classify [n, 3, x, y]."""
@@ -61,42 +64,63 @@ class Network:
     """Swin UNETR is written ten times as fast as ONNX by tracing."""
 
 
-def _unet() -> Any:
-    channels, strides = (16, 32, 64, 128, 256), (2, 2, 2, 2)
+def _unet(width: int = 16) -> Any:
+    channels, strides = tuple(width << i for i in range(5)), (2, 2, 2, 2)
     return nets.UNet(3, 1, 2, channels, strides, num_res_units=2, norm="batch")
 
 
-def _dynunet() -> Any:
-    filters = [16, 32, 64, 128, 160]
+def _dynunet(filters: Sequence[int] = (16, 32, 64, 128, 160)) -> Any:
     norm = ("INSTANCE", {"affine": True})
-    return nets.DynUNet(3, 1, 2, [3] * 5, [1, 2, 2, 2, 2], [2] * 4, filters=filters, norm_name=norm)
+    sizes = ([3] * 5, [1, 2, 2, 2, 2], [2] * 4)
+    return nets.DynUNet(3, 1, 2, *sizes, filters=list(filters), norm_name=norm)
 
 
-def _segresnet() -> Any:
-    return nets.SegResNet(3, 16, 1, 2, blocks_down=(1, 2, 2, 4), blocks_up=(1, 1, 1))
+def _segresnet(width: int = 16) -> Any:
+    return nets.SegResNet(3, width, 1, 2, blocks_down=(1, 2, 2, 4), blocks_up=(1, 1, 1))
 
 
-def _swin() -> Any:
-    return nets.SwinUNETR(in_channels=1, out_channels=2, feature_size=24, spatial_dims=3)
+def _swin(width: int = 24, depths: Sequence[int] = (2, 2, 2, 2)) -> Any:
+    how = {"in_channels": 1, "out_channels": 2, "spatial_dims": 3}
+    return nets.SwinUNETR(feature_size=width, depths=tuple(depths), **how)
 
 
-def _resnet() -> Any:
-    return nets.resnet18(spatial_dims=3, n_input_channels=1, num_classes=2)
+def _resnet(planes: Sequence[int] = (64, 128, 256, 512)) -> Any:
+    how = {"spatial_dims": 3, "n_input_channels": 1, "num_classes": 2}
+    return nets.ResNet("basic", [2, 2, 2, 2], list(planes), **how)
 
 
 CUBE = (1, 1, 96, 96, 96)
 NETWORKS = {
-    "3D U-Net": Network(_unet, CUBE, 48, 60),
-    "DynUNet": Network(_dynunet, CUBE, 48, 40),
-    "SegResNet": Network(_segresnet, CUBE, 48, 40),
-    "Swin UNETR": Network(_swin, CUBE, 64, 10, by_tracing=True),
-    "3D ResNet-18": Network(_resnet, CUBE, 64, 20, classifies=True),
-    "2D ResNet-50 CBAM": Network(AttentiveResNet, (1, 3, 224, 224), 96, 30, classifies=True),
+    "3D U-Net": Network(_unet, CUBE, 48, 120),
+    "DynUNet": Network(_dynunet, CUBE, 48, 80),
+    "SegResNet": Network(_segresnet, CUBE, 48, 80),
+    "Swin UNETR": Network(_swin, CUBE, 64, 60, by_tracing=True),
+    "3D ResNet-18": Network(_resnet, CUBE, 64, 60, classifies=True),
+    "2D ResNet-50 CBAM": Network(AttentiveResNet, (1, 3, 224, 224), 96, 100, classifies=True),
 }
 QUICK = {
     "3D U-Net": Network(_unet, (1, 1, 32, 32, 32), 32, 2),
     "3D ResNet-18": Network(_resnet, (1, 1, 32, 32, 32), 32, 2, classifies=True),
 }
+
+LITTLE = (1, 1, 32, 32, 32)
+SMALL = {
+    "3D U-Net": Network(lambda: _unet(4), LITTLE, 32, 0),
+    "DynUNet": Network(lambda: _dynunet((4, 8, 8, 8, 8)), LITTLE, 32, 0),
+    "SegResNet": Network(lambda: _segresnet(8), LITTLE, 32, 0),
+    "Swin UNETR": Network(
+        lambda: _swin(12, (1, 1, 1, 1)), (1, 1, 64, 32, 32), 32, 0, by_tracing=True
+    ),
+    "3D ResNet-18": Network(lambda: _resnet((8, 16, 16, 32)), LITTLE, 32, 0, classifies=True),
+    "2D ResNet-50 CBAM": Network(
+        lambda: AttentiveResNet((1, 1, 1, 1), (16, 16, 32, 32)),
+        (1, 3, 64, 64),
+        64,
+        0,
+        classifies=True,
+    ),
+}
+"""The same six, narrow, untrained, and on few voxels: for builders, which see layers, not sizes."""
 
 
 def picture(

@@ -3,6 +3,7 @@
 Run as `python -m bench.engines.preparing FOLDER [--quick]`.
 """
 
+import json
 import logging
 import sys
 import warnings
@@ -15,25 +16,28 @@ from bench.engines.networks import NETWORKS, QUICK, Network, picture
 from node.engines.onnx_building import quantised
 from node.engines.openvino_building import convert
 
-CALIBRATED_ON, LOOKED_AT = 6, 3
+CALIBRATED_ON, LOOKED_AT, TOLD = 6, 3, 16
 
 
 def prepare(name: str, network: Network, folder: Path) -> None:
     """Train, export and quantise one network; keep pictures to measure with.
 
-    The files: weights.pt, network.onnx, int8.onnx, f32.xml, int8.xml, pictures.npy, reference.npy.
+    The files: weights.pt, network.onnx, int8.onnx, f32.xml, int8.xml, pictures.npy, reference.npy,
+    trained.json. What was trained for another number of steps is made again.
     """
-    if (folder / "reference.npy").is_file():
+    made = folder / "trained.json"
+    if made.is_file() and json.loads(made.read_text())["steps"] == network.steps:
         return
     print(f"preparing {name}", file=sys.stderr)
     folder.mkdir(parents=True, exist_ok=True)
     module = _trained(network)
     torch.save(module.state_dict(), folder / "weights.pt")
     chance = torch.Generator().manual_seed(2)
-    drawn = [
-        picture(network.shape, chance, classifies=network.classifies)[0].numpy()
+    pairs = [
+        picture(network.shape, chance, classifies=network.classifies)
         for _ in range(CALIBRATED_ON + LOOKED_AT)
     ]
+    drawn = [image.numpy() for image, _ in pairs]
     torch.onnx.export(
         module,
         (torch.from_numpy(drawn[0]),),
@@ -53,6 +57,24 @@ def prepare(name: str, network: Network, folder: Path) -> None:
     with torch.inference_mode():
         found = [module(torch.from_numpy(one[np.newaxis])).numpy() for one in looked_at]
     np.save(folder / "reference.npy", np.concatenate(found))
+    if network.classifies:  # three pictures do not say how often it is right
+        pairs = [picture(network.shape, chance, classifies=True) for _ in range(TOLD)]
+        with torch.inference_mode():
+            found = [module(image).numpy() for image, _ in pairs]
+    else:
+        pairs = pairs[CALIBRATED_ON:]
+    right = is_right(np.concatenate(found), np.concatenate([said.numpy() for _, said in pairs]))
+    made.write_text(json.dumps({"steps": network.steps, "reference_is_right": right}))
+    print(f"{name}: right in {right:.3f} after {network.steps} steps", file=sys.stderr)
+
+
+def is_right(scores: np.ndarray, wanted: np.ndarray) -> float:
+    """Give Dice with the truth for a mask, for classes the part of pictures told right."""
+    told = scores.argmax(1)
+    if scores.ndim == 2:
+        return float((told == wanted).mean())
+    total = int((told == 1).sum()) + int((wanted == 1).sum())
+    return 2.0 * int(((told == 1) & (wanted == 1)).sum()) / total if total else 1.0
 
 
 def _trained(network: Network) -> torch.nn.Module:

@@ -30,10 +30,12 @@ def furnish(house: House, legs: Sequence[str], stack: ExitStack) -> None:
 
 
 def _furnish_settle(house: House) -> None:
+    from node.bundles import interpreters
     from node.bundles.shelf import Shelf
     from node.stages.counting import PacsCount
     from node.stages.settle import Settle
 
+    interpreters.use(house.config.models.python)
     shelf = Shelf(house.config.models.dir)
     settling = house.config.settling
     patience = Patience(

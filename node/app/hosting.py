@@ -2,6 +2,7 @@
 
 import os
 
+from node.bundles import cards, interpreters
 from node.bundles.allowing import Allowance, Allowances
 from node.bundles.runner import Runner
 from node.bundles.shelf import Shelf
@@ -12,6 +13,7 @@ from node.config import Config
 def shelf_of(config: Config) -> Shelf:
     """Open the shelf; it need not exist yet."""
     models = config.models
+    interpreters.use(models.python)
     of_each = {
         name: Wish(one.engine or models.engine, one.precision or models.precision)
         for name, one in models.by_name.items()
@@ -23,6 +25,7 @@ def shelf_of(config: Config) -> Shelf:
 def runner_of(config: Config) -> Runner:
     """Prepare a runner; it starts nothing before it is asked."""
     models = config.models
+    interpreters.use(models.python)
     of_each = {
         name: Allowance(
             models.memory_mb if one.memory_mb is None else one.memory_mb,
@@ -33,7 +36,7 @@ def runner_of(config: Config) -> Runner:
     general = Allowance(models.memory_mb, models.fall_back_to_cpu)
     return Runner(
         threads_of(config),
-        environment=_accelerator(),
+        environment=cards.variables(),
         allowances=Allowances(models.warm_mb, general, of_each),
     )
 
@@ -47,9 +50,3 @@ def timeouts_of(config: Config) -> dict[str, float]:
     """Say how long single models may take that have a time of their own."""
     of_each = config.models.by_name.items()
     return {name: one.timeout_seconds for name, one in of_each if one.timeout_seconds is not None}
-
-
-def _accelerator() -> dict[str, str]:
-    """Give the model's process what says which accelerator it may use, and nothing else of ours."""
-    names = ("CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
-    return {name: os.environ[name] for name in names if name in os.environ}  # noqa: TID251

@@ -67,6 +67,7 @@ def routes_of(config: Config) -> list[Route]:
             r.stat,
             _study_of(r.study),
             RouteInputs(**r.inputs.model_dump()),
+            r.fall_back_to_cpu,
         )
         for r in config.routes
     ]

@@ -46,6 +46,8 @@ class ByMonai:
         self._load = {}
         if not self._makes_labels:
             return {**reply, "values": [float(value) for value in outcome.ravel()]}
+        if not label_maps.is_whole(outcome):
+            return {"surprise": "labels that are no whole numbers; is nearest_interp true?"}
         label_maps.write(Path(request["answer"]), label_maps.label_map(outcome))
         return {**reply, "labels": request["answer"]}
 

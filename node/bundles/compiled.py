@@ -15,14 +15,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from node.bundles.configuration import inference_name
 from node.bundles.machine import Machine, engine_version
-from node.bundles.manifest import INFERENCE, METADATA, Bundle, file_hash
+from node.bundles.manifest import METADATA, Bundle, file_hash
 from node.bundles.ways import Way
 
 FOLDER = "compiled"
 REVISION = 1
 """Of our builders; counted up when what they make of the same input changes."""
 FORMAT = 1
+OLDER = {"11": "10", "10": "8"}
+"""Which version of TensorRT's compatible plans another one runs, besides its own."""
+CARD = "CARD.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,8 @@ class Record:
 
     `files` maps the names of its files to their sha256; there are none when the gate was not
     passed or the bundle's own weights are used. `opens` is the file that the engine opens, "" for
-    the bundle's own. `gate` holds what was measured, `why` the sentence about it.
+    the bundle's own. `gate` holds what was measured, `why` the sentence about it; `boxed` is false
+    where only the network without the bundle's box stood it.
     """
 
     model: str
@@ -58,6 +63,7 @@ class Record:
     gate: Mapping[str, object] = field(default_factory=dict)
     made_at: str = ""
     seconds: float = 0.0
+    boxed: bool = True
     format: int = FORMAT
 
 
@@ -101,6 +107,7 @@ class Compiled:
             weights=folder / record.opens if record.opens else bundle.weights,
             digest={folder / name: digest for name, digest in record.files.items()},
             key=record.digest,
+            boxed=record.boxed,
         )
 
     def keep(self, record: Record, made: Sequence[Path]) -> Record:
@@ -133,6 +140,15 @@ class Compiled:
         self._clear(record, keep=set(names.values()))
         return kept
 
+    def card_path(self, model: str) -> Path:
+        """Say where the page on a model's compiled networks lies, if anything was compiled."""
+        return self.folder / model / CARD
+
+    def write_card(self, model: str, text: str) -> None:
+        """Put that page in its place."""
+        if (self.folder / model).is_dir():
+            _place(text.encode(), self.card_path(model))
+
     def _clear(self, record: Record, keep: set[str]) -> None:
         """Let go of what an earlier build under the same key has left."""
         for path in (self.folder / record.model).glob(f"{record.digest[:16]}-*"):
@@ -164,6 +180,7 @@ def _is_sound(record: Record) -> bool:
         all(type(text) is str for text in texts)
         and all(type(one) is dict for one in maps)
         and _is_bool(record.passed)
+        and _is_bool(record.boxed)
         and Key(record.key).digest == record.digest
     )
 
@@ -172,13 +189,29 @@ def _is_bool(value: object) -> bool:
     return isinstance(value, bool)
 
 
+def keys_of(bundle: Bundle, engine: str, precision: str, machine: Machine) -> list[Key]:
+    """List the keys that a compiled network may lie under: the exact one, then compatible ones.
+
+    Plans of TensorRT that were built to be compatible run on the version that built them, and on
+    the next: 8 on 10, 10 on 11.
+    """
+    exact = key_of(bundle, engine, precision, machine)
+    major = engine_version(engine).partition(".")[0]
+    if engine != "tensorrt" or not major:
+        return [exact]
+    parts = [major, *([OLDER[major]] if major in OLDER else [])]
+    by_major = [{**exact.parts, "engine": f"{engine} {one}, compatible"} for one in parts]
+    return [exact, *map(Key, by_major)]
+
+
 def key_of(bundle: Bundle, engine: str, precision: str, machine: Machine) -> Key:
     """Compute what a compiled network of a bundle depends on, on this machine, now."""
     manifest = bundle.manifest
     shape = window_shape(bundle)
+    inference = bundle.path / inference_name(bundle.path)
     parts: dict[str, Any] = {
         "weights": " ".join(f"{name}={sha}" for name, sha in sorted(manifest.weights.items())),
-        "configuration": _hash_of([bundle.path / METADATA, bundle.path / INFERENCE]),
+        "configuration": _hash_of([bundle.path / METADATA, inference]),
         "cases": _hash_of(sorted(p for p in (bundle.path / "golden").rglob("*") if p.is_file())),
         "calibration": _hash_of([bundle.path / name for name in manifest.calibration]),
         "engine": f"{engine} {engine_version(engine)}",

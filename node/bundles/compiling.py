@@ -6,19 +6,21 @@ settings. What does not stand the gate is recorded, too, with the reason, and is
 
 import json
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from node.bundles.compiled import Compiled, Record, key_of, window_shape
+from node.bundles import cards, interpreters
+from node.bundles.card import card
+from node.bundles.compiled import Compiled, Key, Record, keys_of, window_shape
 from node.bundles.gate import FASTER, Gate, reference_of
 from node.bundles.golden import FILE, Case, read_cases
 from node.bundles.machine import engine_version, this_machine
 from node.bundles.manifest import Bundle, file_hash
-from node.bundles.runner import Runner, child_variables
+from node.bundles.runner import Runner
+from node.bundles.starting import child_variables
 from node.bundles.ways import Way, Wish, candidates
 from node.clock import Clock
 
@@ -30,14 +32,17 @@ Say = Callable[[str], None]
 class Workshop:
     """What compiling needs besides the bundle: where it goes, who runs it, and the clock.
 
-    `faster` is how many times as fast as the next safer way a compiled network must be.
+    `python` is the interpreter that builds, by default that of models' processes. With `compatible`
+    plans of TensorRT are built so that newer versions run them too. `faster` is how many times as
+    fast as the next safer way a compiled network must be.
     """
 
     compiled: Compiled
     runner: Runner
     clock: Clock
     threads: int = 1
-    python: str = sys.executable
+    python: str = ""
+    compatible: bool = False
     faster: float = FASTER
 
 
@@ -71,19 +76,27 @@ def compile_bundle(
     with tempfile.TemporaryDirectory(prefix="compile-") as work:
         gate = Gate(bundle, cases, shop.runner, Path(work), shop.faster)
         for engine, precision in wanted:
-            record = _known(bundle, (engine, precision), shop.compiled) if not again else None
+            record = _known(bundle, (engine, precision), shop) if not again else None
             if record is None:
                 record = _compile(bundle, (engine, precision), safer, (shop, gate))
             say(f"{engine} {precision}: {'kept' if record.passed else 'not kept'}, {record.why}")
             records.append(record)
             if record.passed:
                 safer = shop.compiled.way(record, bundle)
+    name = bundle.path.name
+    shop.compiled.write_card(name, card(bundle, shop.compiled.records(name)))
     return records
 
 
-def _known(bundle: Bundle, which: tuple[str, str], compiled: Compiled) -> Record | None:
-    record = compiled.record(key_of(bundle, *which, this_machine()), bundle.path.name)
-    return None if record is None or compiled.damage(record) else record
+def _known(bundle: Bundle, which: tuple[str, str], shop: Workshop) -> Record | None:
+    key = _key(bundle, which, shop)
+    record = shop.compiled.record(key, bundle.path.name)
+    return None if record is None or shop.compiled.damage(record) else record
+
+
+def _key(bundle: Bundle, which: tuple[str, str], shop: Workshop) -> Key:
+    keys = keys_of(bundle, *which, this_machine())
+    return keys[1] if shop.compatible and len(keys) > 1 else keys[0]
 
 
 def _compile(
@@ -91,7 +104,7 @@ def _compile(
 ) -> Record:
     shop, gate = where
     started = shop.clock.monotonic()
-    key = key_of(bundle, *which, this_machine())
+    key = _key(bundle, which, shop)
     with tempfile.TemporaryDirectory(prefix="build-") as folder:
         built = _build(bundle, which, Path(folder), shop)
         files = [Path(path) for path in built.get("files", [])]
@@ -103,12 +116,8 @@ def _compile(
                 digest={path: file_hash(path) for path in files},
                 key=key.digest,
             )
-            verdict = gate.judge(way, safer)
-            measured = {
-                **verdict.measured.as_plain(),
-                "calibrated_on": built["calibrated_on"],
-            }
-            outcome = {"passed": verdict.passed, "why": verdict.why, "gate": measured}
+            outcome = _judged(bundle, way, safer, gate)
+            outcome["gate"]["calibrated_on"] = built["calibrated_on"]
         record = Record(
             model=bundle.path.name,
             engine=which[0],
@@ -123,6 +132,25 @@ def _compile(
         return shop.compiled.keep(record, files if record.passed else [])
 
 
+def _judged(bundle: Bundle, way: Way, safer: Way, gate: Gate) -> dict[str, Any]:
+    """Hold a way against the reference; one whose box is to blame gets another try without it.
+
+    A box moves the windows, so it may fail where the network itself is as right as it should be.
+    """
+    verdict = gate.judge(way, safer)
+    outcome: dict[str, Any] = {"gate": verdict.measured.as_plain()}
+    if not verdict.passed and "box" in bundle.manifest.recipe.inferer.arguments:
+        tried = {"why": verdict.why, **verdict.measured.as_plain()}
+        verdict = gate.judge(replace(way, boxed=False), safer)
+        outcome = {
+            "gate": {**verdict.measured.as_plain(), "with the box": tried},
+            "boxed": False,
+        }
+        why = f"{verdict.why}, without the box, with which {tried['why']}"
+        return {**outcome, "passed": verdict.passed, "why": why}
+    return {**outcome, "passed": verdict.passed, "why": verdict.why}
+
+
 def _build(
     bundle: Bundle, which: tuple[str, str], folder: Path, shop: Workshop
 ) -> Mapping[str, Any]:
@@ -133,6 +161,8 @@ def _build(
     request = {
         "engine": which[0],
         "precision": which[1],
+        "version": engine_version(which[0]),
+        "compatible": shop.compatible,
         "kind": bundle.engine,
         "weights": str(bundle.weights),
         "network": recipe.network.as_plain() if recipe.network else None,
@@ -157,9 +187,9 @@ def _answer(shop: Workshop, request: Mapping[str, Any]) -> Mapping[str, Any]:
     """Run the building process; what goes wrong in it is a reason, not our end."""
     try:
         ran = subprocess.run(
-            [shop.python, "-m", "node.engines.building"],
+            [shop.python or interpreters.chosen(), "-m", "node.engines.building"],
             input=json.dumps(request) + "\n",
-            env=child_variables(shop.threads, {}),
+            env=child_variables(shop.threads, cards.variables()),
             capture_output=True,
             text=True,
             timeout=BUILD_SECONDS,

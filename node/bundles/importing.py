@@ -20,7 +20,8 @@ import SimpleITK
 from node.bundles import nnunet
 from node.bundles.manifest import INFERENCE, METADATA, Bundle, file_hash
 from node.bundles.nnunet import Results, UnfitResultsError
-from node.bundles.runner import Located, Runner, child_variables
+from node.bundles.runner import Located, Runner
+from node.bundles.starting import child_variables
 from node.bundles.weights import SUFFIXES, UnfitWeightsError, engine_for
 from node.dicom.findings import Findings, voxel_counts
 from node.dicom.volume import read_volume

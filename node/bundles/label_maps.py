@@ -17,6 +17,11 @@ def label_map(outcome: np.ndarray) -> np.ndarray:
     return outcome[0].astype(np.uint16 if large else np.uint8, copy=False)
 
 
+def is_whole(outcome: np.ndarray) -> bool:
+    """Say whether an outcome can be labels; between 0 and 2 an interpolation finds a 1."""
+    return outcome.dtype.kind != "f" or bool((outcome == np.floor(outcome)).all())
+
+
 def write(path: Path, labels: np.ndarray) -> None:
     """Write a .npy file; slice by slice, for `np.save` takes seconds where they lie in reverse.
 

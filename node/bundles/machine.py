@@ -1,15 +1,16 @@
 """Says what this machine can compute with: its processor's abilities and its accelerator.
 
-Nothing is loaded to find that out: the processor is read from /proc/cpuinfo, an NVIDIA card is
-asked for through nvidia-smi, a Jetson names itself in the device tree.
+Nothing is loaded to find that out: the processor is read from /proc/cpuinfo, the own NVIDIA card is
+asked for (`node.bundles.cards`), a Jetson names itself in the device tree.
 """
 
 import platform
-import subprocess
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from node.bundles.cards import card_name
+from node.bundles.interpreters import version_of
 
 ABILITIES = (
     *("avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16"),
@@ -59,17 +60,12 @@ class Machine:
 @cache
 def this_machine() -> Machine:
     """Look at this machine, once."""
-    return Machine(platform.machine(), _cpu(Path("/proc/cpuinfo")), _jetson() or _card())
+    return Machine(platform.machine(), _cpu(Path("/proc/cpuinfo")), _jetson() or card_name())
 
 
 def engine_version(engine: str) -> str:
     """Give the version of an engine that is installed, "" when none is; nothing is imported."""
-    for package in PACKAGES[engine]:
-        try:
-            return version(package)
-        except PackageNotFoundError:
-            continue
-    return ""
+    return next((found for one in PACKAGES[engine] if (found := version_of(one))), "")
 
 
 def _cpu(path: Path) -> frozenset[str]:
@@ -92,26 +88,3 @@ def _jetson() -> str:
     except OSError:
         return ""
     return f"{model.strip(chr(0)).strip()}, {release.splitlines()[0].strip('# ')[:40]}"
-
-
-def _card() -> str:
-    """Ask nvidia-smi for the first card; no such program, or no driver, is no card."""
-    asked = ("nvidia-smi", "--query-gpu=name,compute_cap,driver_version", "--format=csv,noheader")
-    try:
-        said = subprocess.run(asked, capture_output=True, text=True, timeout=20, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    lines = said.strip().splitlines()
-    return lines[0].strip() if lines else ""
-
-
-def card_state() -> str:
-    """Say how busy, full and warm the first card is; "" when nothing can tell."""
-    wanted = "utilization.gpu,memory.used,memory.total,temperature.gpu"
-    asked = ("nvidia-smi", f"--query-gpu={wanted}", "--format=csv,noheader,nounits")
-    try:
-        said = subprocess.run(asked, capture_output=True, text=True, timeout=5, check=True).stdout
-        busy, used, total, warm = said.splitlines()[0].split(", ")
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
-        return ""
-    return f"{busy} % busy, {used} of {total} MiB used, {warm} C"

@@ -5,8 +5,7 @@ page models/README.md describes it. Everything is read as data; nothing in a bun
 """
 
 import hashlib
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from re import fullmatch
@@ -14,9 +13,9 @@ from re import fullmatch
 from pydantic import ValidationError
 
 from node.bundles.classifying import Classifying
+from node.bundles.configuration import INFERENCE, inference_name, misfed, read_object
 from node.bundles.metadata import FILE as METADATA
 from node.bundles.metadata import PLAIN, Metadata, contradictions, input_format, sentence
-from node.bundles.recipe import FILE as INFERENCE
 from node.bundles.recipe import Recipe, Step, read_recipe
 from node.bundles.recognised import PICTURE
 from node.bundles.ways import Way
@@ -89,7 +88,8 @@ class Bundle:
 
     `engine` is "openvino", "torchscript" or "state_dict"; `weights` the file that it opens. `ways`
     are compiled networks of it that stood the gate here, the best first; `notes` say why a way
-    that was asked for is not among them.
+    that was asked for is not among them, `advice` what would make it faster here, `mark` what
+    whoever reads its results has to know.
     """
 
     path: Path
@@ -99,6 +99,8 @@ class Bundle:
     engine: str
     ways: tuple[Way, ...] = ()
     notes: tuple[str, ...] = ()
+    advice: str = ""
+    mark: str = ""
 
     @property
     def why_not_compiled(self) -> str:
@@ -149,6 +151,8 @@ def file_hash(path: Path) -> str:
 def read_manifest(folder: Path, sha256: str = "") -> Manifest | list[str]:
     """Read a bundle's two configuration files.
 
+    What happens before and after the network may also stand in configs/inference.yaml.
+
     Args:
         folder: the bundle; its name is the model's name.
         sha256: the bundle's digest, for the identity.
@@ -156,9 +160,18 @@ def read_manifest(folder: Path, sha256: str = "") -> Manifest | list[str]:
     Returns:
         The manifest, or every complaint as a sentence that names the file and the key.
     """
+    found = _manifest_or_complaints(folder, sha256)
+    name = inference_name(folder)
+    if isinstance(found, list) and name != INFERENCE:
+        return [complaint.replace(INFERENCE, name) for complaint in found]
+    return found
+
+
+def _manifest_or_complaints(folder: Path, sha256: str) -> Manifest | list[str]:
     complaints: list[str] = []
-    metadata = _json(folder, METADATA, complaints)
-    inference = _json(folder, INFERENCE, complaints)
+    name = inference_name(folder)
+    metadata = read_object(folder, METADATA, complaints)
+    inference = read_object(folder, name, complaints)
     if metadata is None or inference is None:
         return complaints
     try:
@@ -172,6 +185,8 @@ def read_manifest(folder: Path, sha256: str = "") -> Manifest | list[str]:
         )
     channels, shape = input_format(metadata)
     flat = len(shape) if shape else 3
+    by_monai = said.dicom.pipeline == "monai"
+    complaints.extend(misfed(inference, channels, by_monai=by_monai))
     recipe = _recipe(inference, said, flat)
     if isinstance(recipe, list):
         return complaints + recipe
@@ -194,11 +209,19 @@ def _recipe(inference: Mapping[str, object], said: Metadata, dimensions: int) ->
         parts = ("preprocessing", "inferer", "postprocessing")
         lacking = [f"{INFERENCE}: {part} is missing" for part in parts if part not in inference]
         return lacking or Recipe((), Step("MONAI"), ())
-    recipe = read_recipe(inference, labels=bool(said.dicom.segments), dimensions=dimensions)
-    if isinstance(recipe, list) and any("not recognised" in one for one in recipe):
+    scripted = next(iter(said.dicom.weights)).endswith(".ts")
+    labels = bool(said.dicom.segments)
+    recipe = read_recipe(inference, labels=labels, dimensions=dimensions, network=not scripted)
+    if isinstance(recipe, list) and _is_for_monai(recipe):
         how = 'with "pipeline": "monai" in dicom MONAI runs it, slower, and executes what it says'
         return [*recipe, f"{INFERENCE}: {how}"]
     return recipe
+
+
+def _is_for_monai(complaints: Sequence[str]) -> bool:
+    """Say whether MONAI may know what to do with what is strange to us."""
+    strange = ("not recognised", "must be", "network_def", "has no")
+    return any(word in complaint for complaint in complaints for word in strange)
 
 
 def _misclassified(said: Metadata, recipe: Recipe) -> Iterator[str]:
@@ -261,18 +284,3 @@ def _manifest(
         calibration=tuple(block.calibration),
         tolerance=Tolerance(**block.tolerance.model_dump()),
     )
-
-
-def _json(folder: Path, name: str, complaints: list[str]) -> dict[str, object] | None:
-    try:
-        found = json.loads((folder / name).read_bytes())
-    except OSError:
-        complaints.append(f"{name} is missing or cannot be read")
-        return None
-    except ValueError as error:
-        complaints.append(f"{name} is not JSON: {error}")
-        return None
-    if not isinstance(found, dict):
-        complaints.append(f"{name} must hold an object")
-        return None
-    return found

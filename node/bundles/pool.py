@@ -2,7 +2,8 @@
 
 Each model has a process of its own, so that one which crashes takes no other with it, and so that
 letting one go gives back all of its memory at once: frameworks hardly ever do that by themselves.
-When there is too little room, the model that was asked longest ago goes first.
+An accelerator's memory has a bound of its own, unless it is the machine's, as on a Jetson. When
+there is too little room, the model that was asked longest ago goes first.
 """
 
 from collections import OrderedDict
@@ -21,15 +22,27 @@ MEGABYTE = 1 << 20
 class Pool:
     """Warm processes by what they serve, the one asked last at the end."""
 
-    def __init__(self, start: Callable[[], Child], budget_mb: float = 0.0) -> None:
+    def __init__(
+        self,
+        start: Callable[[], Child],
+        budget_mb: float = 0.0,
+        card_mb: float = 0.0,
+        *,
+        shared: bool = False,
+    ) -> None:
         """Prepare; nothing is started yet.
 
         Args:
             start: starts a process that has loaded nothing.
             budget_mb: what all warm processes may hold together; 0: half of the machine's memory.
+            card_mb: the same of the accelerator's memory; 0: nobody knows, so there is no bound.
+            shared: whether that memory is the machine's own, as on a Jetson.
         """
         self._start = start
         self._budget_mb = budget_mb or machine_mb() / 2
+        self._card_mb = 0.0 if shared else card_mb
+        self._shared = shared
+        self._known_card_mb: dict[str, float] = {}
         self._warm: OrderedDict[str, Child] = OrderedDict()
         self._known_mb: dict[str, float] = {}
 
@@ -49,6 +62,9 @@ class Pool:
         expected = self._known_mb.get(serves, BEFORE_KNOWN_MB + 3 * _size_mb(weights))
         while self._warm and self.held_mb + expected > self._budget_mb:
             self.drop(next(iter(self._warm)))
+        on_card = self._known_card_mb.get(serves, 0.0)
+        while self._card_mb and self._card_holders() and self._on_card() + on_card > self._card_mb:
+            self.drop(self._card_holders()[0])
         child = self._start()
         self._warm[serves] = child
         return child
@@ -57,9 +73,26 @@ class Pool:
         """After a process has worked: remember what it holds, and let others go if need be."""
         child = self._warm.get(serves)
         if child is not None:
-            self._known_mb[serves] = max(child.memory_mb, self._known_mb.get(serves, 0.0))
+            self._known_mb[serves] = max(self._held_by(child), self._known_mb.get(serves, 0.0))
+            known = self._known_card_mb.get(serves, 0.0)
+            self._known_card_mb[serves] = max(child.card_mb, known)
         while len(self._warm) > 1 and self.held_mb > self._budget_mb:
             self.drop(next(name for name in self._warm if name != serves))
+        while self._card_mb and self._on_card() > self._card_mb:
+            others = [name for name in self._card_holders() if name != serves]
+            if not others:
+                break
+            self.drop(others[0])
+
+    def _card_holders(self) -> list[str]:
+        """List who holds some of the accelerator's memory, the one asked longest ago first."""
+        return [name for name, child in list(self._warm.items()) if child.card_mb > 0]
+
+    def _on_card(self) -> float:
+        return sum(child.card_mb for child in list(self._warm.values()))
+
+    def _held_by(self, child: Child) -> float:
+        return child.memory_mb + (child.card_mb if self._shared else 0.0)
 
     def drop(self, serves: str) -> None:
         """End one process, if it is there."""
@@ -79,7 +112,7 @@ class Pool:
     @property
     def held_mb(self) -> float:
         """What all warm processes hold together, as they last said."""
-        return sum(child.memory_mb for child in list(self._warm.values()))
+        return sum(self._held_by(child) for child in list(self._warm.values()))
 
     @property
     def process_ids(self) -> list[int]:

@@ -1,20 +1,23 @@
 """Reads what a bundle does before and after its network, as data, and knows what we can do.
 
 A MONAI bundle describes its preprocessing, inferer and postprocessing in configs/inference.json.
-That file is never executed here. We recognise a closed list of MONAI's transforms with a closed
-list of arguments, and `node.engines.pipeline` does the same to the numbers. What is not in the
-tables below makes the bundle unfit, with a sentence that names it; nothing is skipped in silence.
+That file is never executed here; references in it to plain values are put in place first
+(`node.bundles.referring`). We recognise a closed list of MONAI's transforms with a closed list of
+arguments, and `node.engines.pipeline` does the same to the numbers. What is not in the tables below
+makes the bundle unfit, with a sentence that names it; nothing is skipped in silence.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from node.bundles.recognised import (
+    FLAG,
     FOR_CLASSES,
     FOR_PICTURES,
     FOR_VOLUMES,
     INFERERS,
     KEY,
+    ONE_FOR_EACH_KEY,
     PICTURE,
     POSTPROCESSING,
     PREDICTED,
@@ -22,6 +25,7 @@ from node.bundles.recognised import (
     Check,
     Known,
 )
+from node.bundles.referring import resolved
 
 FILE = "configs/inference.json"
 
@@ -73,7 +77,7 @@ class Recipe:
 
 
 def read_recipe(
-    config: Mapping[str, object], *, labels: bool, dimensions: int = 3
+    config: Mapping[str, object], *, labels: bool, dimensions: int = 3, network: bool = True
 ) -> Recipe | list[str]:
     """Understand configs/inference.json without executing it.
 
@@ -81,16 +85,18 @@ def read_recipe(
         config: the parsed file.
         labels: whether the outcome is a label map (else it is probabilities of classes).
         dimensions: 3, or 2 for a network that sees one picture.
+        network: whether network_def is to be understood; TorchScript does without.
 
     Returns:
         The recipe, or every complaint as a sentence that names the file and the key. That of a
         picture begins with a step of our own, `Picture`, which gives it MONAI's axes.
     """
     complaints: list[str] = []
+    config = resolved(config)
     before = tuple(_steps(config, "preprocessing", (PREPROCESSING, KEY), complaints))
     after = tuple(_steps(config, "postprocessing", (POSTPROCESSING, PREDICTED), complaints))
     inferer = _step(config.get("inferer"), "inferer", (INFERERS, None), complaints)
-    network = _network(config.get("network_def"), complaints)
+    built = _network(config.get("network_def"), complaints) if network else None
     if labels:
         complaints += _no_labels(before, after, dimensions)
     if complaints or inferer is None:
@@ -100,7 +106,7 @@ def read_recipe(
         return complaints
     before = tuple(_flat(step) for step in before) if dimensions == 2 else before
     before = (Step(PICTURE), *before) if dimensions == 2 else before
-    return Recipe(before, inferer, after, network)
+    return Recipe(before, inferer, after, built)
 
 
 def _no_labels(before: Sequence[Step], after: Sequence[Step], dimensions: int) -> Iterator[str]:
@@ -109,11 +115,24 @@ def _no_labels(before: Sequence[Step], after: Sequence[Step], dimensions: int) -
         yield f"{FILE}: postprocessing has no Invertd, so the labels would not lie on the image"
     if not any(s.name == "AsDiscreted" and s.arguments.get("argmax") for s in after):
         yield f"{FILE}: postprocessing has no AsDiscreted with argmax, so no labels"
+    elif _averages_labels(after):
+        why = "would average labels; write nearest_interp true, or AsDiscreted behind Invertd"
+        yield f"{FILE}: postprocessing: Invertd behind AsDiscreted {why}"
     if dimensions == 2:
         yield f"{FILE}: masks on single pictures are not written; a network of them may classify"
     for step in before:
         if step.name in FOR_CLASSES:
             yield f"{FILE}: preprocessing: {step.name} is for networks that classify"
+
+
+def _averages_labels(after: Sequence[Step]) -> bool:
+    """Say whether labels would be interpolated: between 0 and 2 there would be a 1."""
+    names = [step.name for step in after]
+    if "Invertd" not in names:
+        return False
+    at = names.index("Invertd")
+    interpolates = after[at].arguments.get("nearest_interp") is False
+    return interpolates and "AsDiscreted" in names[:at] and "AsDiscreted" not in names[at:]
 
 
 def _misfits(before: Sequence[Step], inferer: Step, dimensions: int) -> Iterator[str]:
@@ -194,6 +213,12 @@ def _step(
     arguments = {k: v for k, v in entry.items() if k != "_target_"}
     if table[name].free:
         return None
+    for argument in ONE_FOR_EACH_KEY & arguments.keys():
+        value = arguments[argument]
+        arguments[argument] = value[0] if isinstance(value, list) and len(value) == 1 else value
+    for argument, value in arguments.items():
+        if value == "True" and table[name].arguments.get(argument) is FLAG:
+            arguments[argument] = True  # as Python takes it; it would take "False" so, too
     if keys is not None and not keys[1](arguments.pop("keys", None)):
         complaints.append(f"{FILE}: {where}.keys must be {keys[0]}")
     complaints.extend(_argument_complaints(name, table[name], arguments, where))

@@ -66,7 +66,9 @@ SPACING: Check = ("three numbers above 0", _all(_is_above_zero, 3))
 LABELS: Check = ("a list of labels, or null", _or_null(_all(_is_whole)))
 ORIENTATION: Check = ("three letters such as RAS", _is_orientation)
 OVERLAP: Check = ("a number from 0 to below 1", _is_fraction)
-FLOAT32 = _one_of("float32", "torch.float32", "np.float32", "$np.float32", "$torch.float32")
+FLOAT32 = _one_of(
+    *("float32", "torch.float32", "np.float32", "$np.float32", "$numpy.float32", "$torch.float32")
+)
 FLOAT = _one_of("float32", "float64", "$np.float32", "$np.float64", "$torch.float32")
 CONNECTIVITY = _one_of(None, 1, 3)
 KEY = _one_of("image", ["image"])
@@ -88,12 +90,28 @@ class Known:
     free: bool = False
 
 
+ONE_FOR_EACH_KEY = frozenset(
+    (
+        *("mode", "padding_mode", "align_corners", "dtype", "nearest_interp", "to_tensor"),
+        *("argmax", "threshold", "softmax", "sigmoid"),
+    )
+)
+"""Arguments that may be a list with one entry for each key; there is one key."""
+
+BOOKKEEPING: Mapping[str, Check] = {
+    **dict.fromkeys(("meta_keys", "orig_meta_keys", "meta_key_postfix", "device"), ANYTHING),
+    "allow_missing_keys": FLAG,
+}
+"""Where MONAI keeps an image's geometry, and where it computes: we have one place for each."""
+
 RANGE = {"b_min": NUMBER_OR_NULL, "b_max": NUMBER_OR_NULL, "clip": FLAG, "dtype": FLOAT32}
+
+TYPED = {"dtype": FLOAT32, "data_type": ANYTHING, "track_meta": ANYTHING, **BOOKKEEPING}
 
 PREPROCESSING: Mapping[str, Known] = {
     "LoadImaged": Known(free=True),  # the volume is already loaded, from DICOM, with its geometry
     "EnsureChannelFirstd": Known(free=True),  # and it has one channel
-    "EnsureTyped": Known({"dtype": FLOAT32, "data_type": ANYTHING, "track_meta": ANYTHING}),
+    "EnsureTyped": Known(TYPED),
     "CastToTyped": Known({"dtype": FLOAT32}, ("dtype",)),
     "Orientationd": Known({"axcodes": ORIENTATION, "labels": NULL}, ("axcodes",)),
     "Spacingd": Known(
@@ -160,10 +178,11 @@ POSTPROCESSING: Mapping[str, Known] = {
             "orig_keys": KEY,
             "nearest_interp": FLAG,
             "to_tensor": FLAG,
+            **BOOKKEEPING,
         },
         ("transform", "orig_keys"),
     ),
-    "EnsureTyped": Known({"dtype": FLOAT32, "data_type": ANYTHING, "track_meta": ANYTHING}),
+    "EnsureTyped": Known(TYPED),
     "Activationsd": Known({"softmax": FLAG, "sigmoid": FLAG}),
     "AsDiscreted": Known({"argmax": FLAG, "threshold": NUMBER_OR_NULL}),
     "KeepLargestConnectedComponentd": Known(
@@ -188,8 +207,10 @@ INFERERS: Mapping[str, Known] = {
             "overlap": OVERLAP,
             "mode": _one_of("constant", "gaussian"),
             "sigma_scale": NUMBER,
-            "padding_mode": _one_of("constant"),
+            "padding_mode": _one_of("constant", "replicate"),
             "cval": NUMBER,
+            "device": ANYTHING,
+            "sw_device": ANYTHING,
             "progress": ANYTHING,
             "cache_roi_weight_map": ANYTHING,
         },

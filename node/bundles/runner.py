@@ -6,8 +6,6 @@ everything it started; when it runs out of memory it is asked for less, step by 
 crashes the caller gets a refusal with the reason.
 """
 
-import os
-import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,18 +13,23 @@ from typing import Any, Protocol
 
 import numpy as np
 
-import node
+from node.bundles import interpreters
 from node.bundles.allowing import Allowances
 from node.bundles.answers import findings_of, surprise
+from node.bundles.cards import Watch, own_memory_mb
 from node.bundles.ladder import Rung, on_card, smaller, ways_of
-from node.bundles.machine import card_state, this_machine
+from node.bundles.machine import this_machine
 from node.bundles.manifest import Bundle, UnreadableBundleError, file_hash, tree_hash
 from node.bundles.pool import Pool
 from node.bundles.process import Child, GoneError
+from node.bundles.starting import child_variables, load_request
 from node.bundles.ways import Way
 from node.clock import Clock, SystemClock
 from node.dicom.findings import Findings
 from node.rules.failures import Fault, Refusal
+
+OF_THE_CARD = 0.9
+"""So much of the card's memory warm models may hold together; the rest is for the one at work."""
 
 
 class Located(Protocol):
@@ -58,7 +61,7 @@ class Runner:
         self,
         threads: int = 1,
         *,
-        python: str = sys.executable,
+        python: str = "",
         clock: Clock | None = None,
         environment: Mapping[str, str] | None = None,
         allowances: Allowances | None = None,
@@ -67,7 +70,7 @@ class Runner:
 
         Args:
             threads: how many CPU threads a model may use.
-            python: the interpreter for the child.
+            python: the interpreter for the child, by default the one chosen for models.
             clock: where time comes from.
             environment: variables for the child beside those that limit its threads; it inherits
                 none of the node's own.
@@ -79,10 +82,22 @@ class Runner:
         self._busy = threading.Lock()
         self._closings = 0
         variables = child_variables(threads, environment or {})
-        self._pool = Pool(lambda: Child(python, variables), self._allowances.together_mb)
+        card_mb, shared = own_memory_mb() if this_machine().gpu else (0.0, False)
+        self._pool = Pool(
+            lambda: Child(python or interpreters.chosen(), variables),
+            self._allowances.together_mb,
+            card_mb * OF_THE_CARD,
+            shared=shared,
+        )
 
     def predict(
-        self, bundle: Bundle, volume: Located, work_dir: Path, timeout_s: float
+        self,
+        bundle: Bundle,
+        volume: Located,
+        work_dir: Path,
+        timeout_s: float,
+        *,
+        cpu: bool | None = None,
     ) -> Findings | Refusal:
         """Have a bundle look at a volume.
 
@@ -93,6 +108,8 @@ class Runner:
                 mapped, not sent: a file in the page cache costs less than shared memory does
                 (24 ms against 65 to 110 ms for 300 slices of 512 x 512).
             timeout_s: how long it may take, loading included.
+            cpu: whether it may run on the processor where it does not fit on the accelerator; None
+                is as the model is allowed to.
 
         Returns:
             What was found, its label map on the volume's grid; or a refusal: the child hung or
@@ -109,6 +126,7 @@ class Runner:
                     "answer": str(answer),
                 }
                 climb = self._begin(timeout_s)
+                climb.cpu = cpu
                 return self._climb(bundle, request, volume.voxels.shape, climb)
             finally:
                 sent.unlink(missing_ok=True)
@@ -191,9 +209,9 @@ class Runner:
     def _begin(self, timeout_s: float) -> "_Climb":
         return _Climb(self._clock.monotonic() + timeout_s, self._closings)
 
-    def _ways(self, bundle: Bundle) -> list[Way]:
-        allowed = self._allowances.of_model(bundle.path.name)
-        return ways_of(bundle, this_machine(), cpu=allowed.cpu)
+    def _ways(self, bundle: Bundle, *, cpu: bool | None = None) -> list[Way]:
+        allowed = self._allowances.of_model(bundle.path.name).cpu if cpu is None else cpu
+        return ways_of(bundle, this_machine(), cpu=allowed)
 
     def _climb(
         self,
@@ -204,7 +222,8 @@ class Runner:
     ) -> Findings | Refusal:
         """Try the ways one after another, each with fewer windows at once if need be."""
         refusal: Refusal | None = None
-        for way in self._ways(bundle):
+        ways = self._ways(bundle, cpu=climb.cpu)
+        for way in ways:
             todo = [Rung(way)]
             while todo:
                 rung = todo.pop(0)
@@ -221,13 +240,16 @@ class Runner:
                     todo = todo or list(smaller(bundle, rung))
                 else:
                     return self._told(bundle, rung, reply, shape, climb)
+        if len(ways) < len(self._ways(bundle, cpu=True)):
+            climb.steps.append("the processor may not be used instead")
         return refusal or _starved(bundle, climb)
 
     def _asked(
         self, bundle: Bundle, rung: Rung, request: Mapping[str, Any], climb: "_Climb"
     ) -> dict[str, Any]:
         child = self._child_for(bundle, rung, climb)
-        reply = child.ask(request, climb.deadline - self._clock.monotonic())
+        with Watch(looks=on_card(rung.way, this_machine())) as climb.watch:
+            reply = child.ask(request, climb.deadline - self._clock.monotonic())
         self._pool.settle(_serves(bundle, rung.way))
         if "out_of_memory" in reply:
             raise _NoMemoryError(reply["out_of_memory"], loading=False)
@@ -253,8 +275,7 @@ class Runner:
         steps = [*bundle.notes, *climb.steps]
         if steps:
             facts["fallback"] = "; ".join(steps)
-        if on_card(rung.way, this_machine()):
-            facts["card"] = card_state()
+        facts |= climb.watch.told()
         return findings_of(bundle.manifest, shape, done, facts)
 
     def _child_for(self, bundle: Bundle, rung: Rung, climb: "_Climb") -> Child:
@@ -266,7 +287,7 @@ class Runner:
         _check_unchanged(bundle, rung.way)
         child = self._pool.add(serves, rung.way.weights)
         allowed = self._allowances.of_model(bundle.path.name)
-        request = _load_request(bundle, rung.way, self._threads, allowed.memory_mb)
+        request = load_request(bundle, rung.way, self._threads, allowed.memory_mb)
         reply = child.ask(request, climb.deadline - self._clock.monotonic())
         self._pool.settle(serves)
         if "out_of_memory" in reply:
@@ -302,6 +323,8 @@ class _Climb:
         self.closings = closings
         self.steps: list[str] = []
         self.over = False
+        self.cpu: bool | None = None
+        self.watch = Watch(looks=False)
 
     def note(self, rung: Rung, what: str) -> None:
         at_once = f" with {rung.batch} at once" if rung.batch else ""
@@ -309,24 +332,7 @@ class _Climb:
 
 
 def _serves(bundle: Bundle, way: Way) -> str:
-    return f"{bundle.sha256} {way.engine} {way.precision} {way.device} {way.key}"
-
-
-def child_variables(threads: int, more: Mapping[str, str]) -> dict[str, str]:
-    """Give the whole environment of a process that runs a framework: little, and none of ours."""
-    limits = (
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
-    )
-    root = Path(node.__file__).parent.parent
-    return {
-        "PATH": os.defpath,
-        "PYTHONPATH": str(root),
-        **dict.fromkeys(limits, str(threads)),
-        **more,
-    }
+    return f"{bundle.sha256} {way.engine} {way.precision} {way.device} {way.key} {way.boxed}"
 
 
 def _check_unchanged(bundle: Bundle, way: Way) -> None:
@@ -357,26 +363,3 @@ def _starved(bundle: Bundle, climb: _Climb) -> Refusal:
         "Allow it more in models.memory_mb of config.yaml, or give the machine more",
         again=True,
     )
-
-
-def _load_request(bundle: Bundle, way: Way, threads: int, memory_mb: float) -> dict[str, Any]:
-    recipe = bundle.manifest.recipe
-    return {
-        "verb": "load",
-        "by_monai": bundle.manifest.by_monai,
-        "bundle": str(bundle.path),
-        "engine": way.engine,
-        "weights": str(way.weights),
-        "network": recipe.network.as_plain() if recipe.network else None,
-        "preprocessing": [step.as_plain() for step in recipe.preprocessing],
-        "inferer": recipe.inferring(stood_the_gate=bool(way.key)),
-        "postprocessing": [step.as_plain() for step in recipe.postprocessing],
-        "makes_labels": bool(bundle.manifest.segments),
-        "input_shape": bundle.manifest.input_shape,
-        "channels": bundle.manifest.channels,
-        "classifying": bundle.manifest.classifying.as_plain(bundle.path),
-        "threads": threads,
-        "precision": way.precision,
-        "device": way.device,
-        "memory_mb": memory_mb,
-    }

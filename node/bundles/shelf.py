@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from node.bundles.classifying import unfit_statistics
-from node.bundles.compiled import Compiled, Record, key_of
+from node.bundles.compiled import Compiled, Key, Record, keys_of
 from node.bundles.golden import FILE as GOLDEN
 from node.bundles.golden import golden_problems
-from node.bundles.machine import this_machine
+from node.bundles.machine import engine_version, this_machine
 from node.bundles.manifest import (
     Bundle,
     Manifest,
@@ -29,7 +29,7 @@ from node.bundles.manifest import (
 )
 from node.bundles.runner import Runner
 from node.bundles.standing import Standing, is_old, standing_of
-from node.bundles.ways import Way, Wish, Wishes, candidates
+from node.bundles.ways import AUTO, Way, Wish, Wishes, advice, candidates
 from node.bundles.weights import (
     BY_MONAI,
     SUFFIXES,
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Bundle", "Shelf"]
 
+TRIAL = "TRIAL: this model is not on the shelf, and nobody has checked it"
 RECORD = "shelf.json"
 RETIRED = ".retired"
 NEEDED = ("docs/README.md", "LICENSE", GOLDEN)
@@ -93,7 +94,8 @@ class Shelf:
         examined = self._examine_recorded(name)
         if examined.bundle is not None and not examined.problems:
             ways, notes = self._ways(examined.bundle)
-            fit = replace(examined.bundle, ways=ways, notes=notes)
+            advised = self._advice(examined.bundle, ways)
+            fit = replace(examined.bundle, ways=ways, notes=notes, advice=advised)
             if is_old(standing, self._clock.now()):
                 self._fit[name] = standing, fit
             return fit
@@ -102,6 +104,18 @@ class Shelf:
             Fault.MODEL,
             "Run `radnode models check`",
         )
+
+    def trial(self, path: Path) -> Bundle | Refusal:
+        """Give a bundle that lies anywhere, to be tried: not recorded, its golden case not run.
+
+        It is for research, whatever it says, and needs neither card nor licence yet.
+        """
+        examined = _examine(path.resolve(), needed=())
+        if examined.bundle is None or examined.problems:
+            return _unfit(path.name, examined.problems)
+        bundle = examined.bundle
+        who = replace(bundle.manifest.identity, intended_use="research")
+        return replace(bundle, manifest=replace(bundle.manifest, identity=who), mark=TRIAL)
 
     def fitness(self, name: str) -> list[str]:
         """Say everything that keeps a bundle from being run; nothing when it is fit."""
@@ -198,9 +212,10 @@ class Shelf:
         ways: list[Way] = []
         notes: list[str] = []
         for engine, precision in reversed(candidates(wish, bundle.engine, machine)):
-            key = key_of(bundle, engine, precision, machine)
-            record = self.compiled.record(key, name)
-            if record is None or not record.passed:
+            keys = keys_of(bundle, engine, precision, machine)
+            known = (self.compiled.record(key, name) for key in keys)
+            record = next((one for one in known if one is not None and one.passed), None)
+            if record is None:
                 continue
             damage = self.compiled.damage(record)
             if damage:
@@ -214,6 +229,21 @@ class Shelf:
             )
         return tuple(ways), tuple(notes)
 
+    def _advice(self, bundle: Bundle, ways: tuple[Way, ...]) -> str:
+        """Say what would put the accelerator to use, unless that was tried or is not wanted."""
+        name, machine = bundle.path.name, this_machine()
+        wish = self._wishes.of_model(name)
+        if bundle.why_not_compiled or not machine.gpu or wish.engine not in (AUTO, "tensorrt"):
+            return ""
+        keys = [
+            key
+            for precision in ("f16", "int8")
+            for key in keys_of(bundle, "tensorrt", precision, machine)
+        ]
+        tried = any(self.compiled.record(key, name) is not None for key in keys)
+        there = bool(engine_version("tensorrt"))
+        return advice(name, ways, machine, tried=tried, there=there)
+
     def records(self, name: str) -> list[tuple[Record, str]]:
         """List what was compiled of a bundle, each with why it is not used now, "" if it may be."""
         bundle = self.get(name)
@@ -223,10 +253,10 @@ class Shelf:
 
     def _unused(self, record: Record, bundle: Bundle) -> str:
         try:
-            key = key_of(bundle, record.engine, record.precision, this_machine())
+            keys = keys_of(bundle, record.engine, record.precision, this_machine())
         except KeyError:
             return "of an engine that is not known here"
-        changed = [part for part, value in key.parts.items() if record.key.get(part) != value]
+        changed = min((_changed(key, record) for key in keys), key=len)
         if changed:
             return f"made for another {changed[0]}"
         return self.compiled.damage(record) if record.passed else "it did not stand the gate"
@@ -264,7 +294,7 @@ class Shelf:
         return found if isinstance(found, dict) else {}
 
 
-def _examine(folder: Path) -> _Examined:
+def _examine(folder: Path, needed: tuple[str, ...] = NEEDED) -> _Examined:
     """Look at a bundle, without executing anything of it."""
     if not folder.is_dir():
         return _Examined(None, [f"there is no folder {folder.name} on the shelf"])
@@ -272,7 +302,7 @@ def _examine(folder: Path) -> _Examined:
         digest = tree_hash(folder)
     except (OSError, UnreadableBundleError) as error:
         return _Examined(None, [str(error)])
-    problems = [f"{name} is missing" for name in NEEDED if not (folder / name).is_file()]
+    problems = [f"{name} is missing" for name in needed if not (folder / name).is_file()]
     manifest = read_manifest(folder, digest)
     if isinstance(manifest, list):
         return _Examined(None, problems + manifest)
@@ -347,6 +377,10 @@ def _golden(bundle: Bundle, threads: int) -> list[str]:
             return golden_problems(bundle, runner, Path(work))
     finally:
         runner.close()
+
+
+def _changed(key: Key, record: Record) -> list[str]:
+    return [part for part, value in key.parts.items() if record.key.get(part) != value]
 
 
 def _is_met(wish: Wish, bundle: Bundle) -> bool:

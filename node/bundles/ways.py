@@ -5,7 +5,7 @@ states, by the engine that opens them. The others are compiled by `radnode model
 are ways only once they have stood the gate on this very machine (`node.bundles.gate`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +26,8 @@ class Way:
 
     `digest` holds the sha256 of each file that was compiled for it, by path; it is empty for the
     bundle's own weights, which the bundle's digest covers. `key` names the compiled artefact, ""
-    for the reference. `device` is "" (the engine's choice) or "cpu".
+    for the reference. `device` is "" (the engine's choice) or "cpu". `boxed` says whether windows
+    are laid over the bundle's box, if it has one and the way stood the gate with it.
     """
 
     engine: str
@@ -35,6 +36,7 @@ class Way:
     digest: Mapping[Path, str] = field(default_factory=dict)
     key: str = ""
     device: str = ""
+    boxed: bool = True
 
     def __str__(self) -> str:
         """Name it for a person: engine and precision."""
@@ -115,3 +117,23 @@ def candidates(wish: Wish, kind: str, machine: Machine) -> list[tuple[str, str]]
     if wish.engine == AUTO:
         return [way for way in promising(kind, machine) if wish.wants(*way)]
     return [way for way in possible(kind) if wish.wants(*way)]
+
+
+def advice(name: str, ways: Sequence[Way], machine: Machine, *, tried: bool, there: bool) -> str:
+    """Say what to do for a model that leaves NVIDIA's accelerator aside; "" when it does not.
+
+    Args:
+        name: the model's.
+        ways: those that stood the gate here.
+        machine: what there is to compute with.
+        tried: whether TensorRT's ways are on record here, kept or not.
+        there: whether TensorRT is installed.
+    """
+    if not machine.gpu or tried or any(way.engine == "tensorrt" for way in ways):
+        return ""
+    if there:
+        return f"nothing of it is built for {machine.gpu}: run `radnode models compile {name}`"
+    return (
+        f"TensorRT for {machine.gpu} is not installed: see README.md, "
+        f"then run `radnode models compile {name}`"
+    )

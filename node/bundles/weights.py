@@ -2,8 +2,9 @@
 
 import pickletools
 import zipfile
-from importlib.util import find_spec
 from pathlib import Path
+
+from node.bundles.interpreters import has
 
 SUFFIXES = (".onnx", ".xml", ".ts", ".pt", ".pth", ".bin")
 """Files that may lie among a bundle's weights; .bin only beside the .xml of the same name."""
@@ -59,7 +60,7 @@ def engine_for(path: Path) -> str:
 
 def missing_for(engine: str) -> str:
     """Say what is not installed for an engine, "" when nothing is missing."""
-    missing = [module for module in NEEDS[engine] if find_spec(module) is None]
+    missing = [module for module in NEEDS[engine] if not has(module)]
     if not missing:
         return ""
     command = INSTALL.get(engine, WITH_TORCH)

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterator
 
 from node.app import peers_of, security_of
+from node.bundles import interpreters
 from node.bundles.shelf import Shelf
 from node.clock import SystemClock
 from node.config import Config
@@ -120,5 +121,8 @@ def _routes(config: Config) -> Iterator[tuple[str, str]]:
 
 def _models(config: Config) -> Iterator[tuple[str, str]]:
     shelf = Shelf(config.models.dir)
+    interpreters.use(config.models.python)
+    if config.models.python is not None:
+        yield "python of models", interpreters.unfit()
     for name in sorted({route.model for route in config.routes}):
         yield f"model {name}", "; ".join(shelf.fitness(name))

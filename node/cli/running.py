@@ -4,7 +4,7 @@ import argparse
 import signal
 from pathlib import Path
 from threading import Event as Signal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from node import app
 from node.cli.saying import FailedError, add_verb, port, say
@@ -13,6 +13,9 @@ from node.config import Config
 from node.ledger.opening import LedgerNotReadyError
 from node.rules.failures import Refusal
 from node.rules.nouns import STANDARD_OUTPUTS, Output
+
+if TYPE_CHECKING:
+    from node.stages.once import Written
 
 
 def add_verbs(verbs: Any) -> None:  # noqa: ANN401 - argparse keeps the type private
@@ -101,6 +104,11 @@ def _run_once(options: argparse.Namespace, config: Config) -> None:
         written = run_once(options.path, bundle, options.out, runner, SystemClock(), wanted)
     finally:
         runner.close()
+    tell(written)
+
+
+def tell(written: "Written | Refusal") -> None:
+    """Say what was written where, and what was found; a refusal ends the verb."""
     if isinstance(written, Refusal):
         raise FailedError(str(written))
     for path in written.paths:

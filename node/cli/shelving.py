@@ -12,25 +12,29 @@ from node.bundles.manifest import Bundle
 from node.bundles.shelf import Shelf
 from node.bundles.ways import AUTO, ENGINES, PRECISIONS, Wish
 from node.cli.saying import FailedError, UsageError, add_verb, say, say_table
+from node.cli.trying import bench, try_bundle
 from node.clock import SystemClock
 from node.config import Config
 from node.rules.failures import Refusal
 
-NEEDS_NAME = ("add", "compile", "show")
+NEEDS_NAME = ("add", "try", "compile", "bench", "show")
 
 
 def add_verbs(verbs: Any) -> None:  # noqa: ANN401 - argparse keeps the type private
     """Add models."""
-    sub = add_verb(verbs, "models", "the shelf: list, check, add, compile, show", _models)
+    sub = add_verb(verbs, "models", "list, check, add, try, compile, bench, show", _models)
     choices = ["list", "check", *NEEDS_NAME]
     sub.add_argument("what", nargs="?", choices=choices, default="list")
-    sub.add_argument("name", nargs="?", help="the bundle's folder for add, else the model's name")
+    sub.add_argument("name", nargs="?", help="a bundle's folder for add and try, else a model")
     sub.add_argument(
         "--engine", choices=[AUTO, *ENGINES], default=AUTO, help="compile for it (%(default)s)"
     )
     sub.add_argument(
         "--precision", choices=[AUTO, *PRECISIONS], default=AUTO, help="in it (%(default)s)"
     )
+    sub.add_argument("--path", type=Path, help="try: a folder that holds one series")
+    sub.add_argument("--out", type=Path, help="try: where results go")
+    sub.add_argument("--rounds", type=int, default=5, help="bench: how often (%(default)s)")
     said = sub.add_argument_group("add, of what is no bundle yet (nnU-Net v2, a weight file)")
     said.add_argument(
         "--name", dest="name_of_model", metavar="NAME", help="what the model is to be called"
@@ -41,18 +45,25 @@ def add_verbs(verbs: Any) -> None:  # noqa: ANN401 - argparse keeps the type pri
     said.add_argument("--fold", default="", help="nnU-Net: which; the first by default")
     said.add_argument("--configs", type=Path, help="a weight file's metadata.json, inference.json")
     said.add_argument("--licence", type=Path, help="a text file")
+    sub.add_argument(
+        "--version-compatible",
+        action="store_true",
+        help="compile plans of TensorRT that newer versions run, too, at some cost in speed",
+    )
     sub.add_argument("--again", action="store_true", help="compile what is compiled already, too")
 
 
 def _models(options: argparse.Namespace, config: Config) -> int:
     shelf = shelf_of(config)
     if options.what in NEEDS_NAME and options.name is None:
-        what = "FOLDER" if options.what == "add" else "NAME"
+        what = "FOLDER" if options.what in ("add", "try") else "NAME"
         raise UsageError(f"say which: radnode models {options.what} {what}")
     if options.what == "add":
         return _add(shelf, options, threads_of(config))
     if options.what == "compile":
         return _compile(shelf, options, config)
+    if options.what in ("try", "bench"):
+        return (try_bundle if options.what == "try" else bench)(options, config)
     if options.what == "show":
         return _show(shelf, options.name)
     names = shelf.names()
@@ -65,6 +76,7 @@ def _models(options: argparse.Namespace, config: Config) -> int:
 
 def _list(shelf: Shelf, names: list[str]) -> int:
     rows = [["MODEL", "VERSION", "FOR", "HASH", "FIT", "RUNS BY"]]
+    advised = []
     for name in names:
         bundle = shelf.get(name)
         if isinstance(bundle, Refusal):
@@ -73,7 +85,10 @@ def _list(shelf: Shelf, names: list[str]) -> int:
         who = bundle.manifest.identity
         way = (*bundle.ways, bundle.reference)[0]
         rows.append([name, who.version, who.intended_use, who.bundle_hash[:12], "yes", str(way)])
+        advised += [f"{name}: {bundle.advice}"] if bundle.advice else []
     say_table(rows)
+    for advice in advised:
+        say(advice)
     return 0
 
 
@@ -128,7 +143,13 @@ def _compile(shelf: Shelf, options: argparse.Namespace, config: Config) -> int:
     wish = Wish(options.engine, options.precision)
     runner = runner_of(config)
     try:
-        shop = Workshop(shelf.compiled, runner, SystemClock(), threads_of(config))
+        shop = Workshop(
+            shelf.compiled,
+            runner,
+            SystemClock(),
+            threads_of(config),
+            compatible=options.version_compatible,
+        )
         records = compile_bundle(bundle, wish, shop, say, again=options.again)
     finally:
         runner.close()
@@ -146,8 +167,11 @@ def _show(shelf: Shelf, name: str) -> int:
     say(f"{who.name} {who.version}, for {who.intended_use}, sha256 {who.bundle_hash}")
     say(who.description)
     say(f"runs by {(*bundle.ways, bundle.reference)[0]}")
-    for note in bundle.notes:
+    for note in (*bundle.notes, *([bundle.advice] if bundle.advice else [])):
         say(f"  {note}")
+    page = shelf.compiled.card_path(name)
+    if page.is_file():
+        say(f"figures: {page}")
     for record, unused in shelf.records(name):
         say(_line(record, unused))
         for key, value in {**record.gate, **record.key}.items():

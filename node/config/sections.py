@@ -153,6 +153,7 @@ class ModelsSection(Section):
     warm_mb: Number = 0.0
     memory_mb: Number = 0.0
     fall_back_to_cpu: Switch = True
+    python: Path | None = None
     by_name: dict[Name, ModelSection] = {}
 
 
@@ -193,6 +194,7 @@ class RouteSection(Section):
     stat: bool = False
     study: StudySection | None = None
     inputs: InputsSection = InputsSection()
+    fall_back_to_cpu: Switch | None = None
 
 
 class SettlingSection(Section):

@@ -21,7 +21,9 @@ import numpy as np
 
 from node.engines.building_errors import CannotBuildError
 from node.engines.calibrating import windows_of
+from node.engines.tensorrt_calls import STRONGLY_TYPED_SINCE
 
+OPSET, OLD_OPSET = 18, 17
 OWN_WEIGHTS = ("torchscript", "state_dict")
 
 
@@ -42,7 +44,7 @@ def build(request: Mapping[str, Any]) -> dict[str, Any]:
     elif engine == "onnxruntime":
         made = [_onnx(source, precision, folder, windows)]
     else:
-        made = [_tensorrt(source, precision, folder, windows)]
+        made = [_tensorrt(source, request, folder, windows)]
     counted = len(windows) if precision == "int8" else 0
     return {"opens": made[0].name, "files": [str(path) for path in made], "calibrated_on": counted}
 
@@ -56,7 +58,15 @@ def _as_onnx(request: Mapping[str, Any], folder: Path, windows: Sequence[np.ndar
 
     channels = request["channels"]
     shape = (1, channels, *request["shape"]) if request["shape"] else windows[0].shape
-    return export(weights, request["network"], shape, folder / "exported.onnx")
+    target, opset = folder / "exported.onnx", opset_for(request["engine"], request["version"])
+    return export(weights, request["network"], shape, target, opset)
+
+
+def opset_for(engine: str, version: str) -> int:
+    """Say which version of ONNX's operators to write: TensorRT 8 of older Jetsons reads 17."""
+    major = version.partition(".")[0]
+    is_old = engine == "tensorrt" and major.isdecimal() and int(major) < STRONGLY_TYPED_SINCE
+    return OLD_OPSET if is_old else OPSET
 
 
 def _openvino(
@@ -80,18 +90,25 @@ def _onnx(source: Path, precision: str, folder: Path, windows: Sequence[np.ndarr
     return made
 
 
-def _tensorrt(source: Path, precision: str, folder: Path, windows: Sequence[np.ndarray]) -> Path:
+def _tensorrt(
+    source: Path, request: Mapping[str, Any], folder: Path, windows: Sequence[np.ndarray]
+) -> Path:
     """Build a plan: it is for this card, this driver and this version, and no other."""
-    from node.engines.onnx_building import halved
+    from node.engines.onnx_building import halved, lowered
     from node.engines.tensorrt_building import build_plan
 
     _must_be_onnx(source)
+    precision = request["precision"]
+    shape = (1, request["channels"], *request["shape"]) if request["shape"] else None
     if precision == "int8":
         # TensorRT takes symmetric quantisation only, and refuses a bias that was quantised
         source = _quantised(source, folder, windows, symmetric=True)
     elif precision == "f16":
         source = halved(source, folder / "halved.onnx")
-    return build_plan(source, folder / "network.plan")
+    if opset_for("tensorrt", request["version"]) == OLD_OPSET:
+        source = lowered(source, folder / "lowered.onnx", OLD_OPSET)
+    compatible = bool(request["compatible"])
+    return build_plan(source, folder / "network.plan", shape=shape, compatible=compatible)
 
 
 def _quantised(

@@ -38,14 +38,18 @@ def slide(image: Array, predict: Predict, layout: Layout, grey: Array | None = N
     """Run the network over overlapping windows and average what they say.
 
     Args:
-        image: [1, x, y, z]; an image smaller than a window is padded with the layout's `cval`.
+        image: [1, x, y, z]; an image smaller than a window is padded as the layout says.
         predict: the network; its answer has the window's size.
         layout: how the windows lie.
         grey: [x, y, z], with `skip` or `box`: the image before its intensities were scaled.
     """
     layout = whole_axes(layout, image.shape[1:])
     margins = padded(layout.roi, image.shape[1:])
-    room = np.pad(image[0], margins, constant_values=layout.cval)
+    room = (
+        np.pad(image[0], margins, mode="edge")
+        if layout.by_edge
+        else np.pad(image[0], margins, constant_values=layout.cval)
+    )
     shown = None if grey is None else np.pad(grey, margins, mode="edge")
     blend = Blend(layout, predict, room.shape, axis=0)
     scores: list[Array] = []

@@ -19,14 +19,13 @@ from monai.data import MetaTensor
 
 from node.engines.gridding import LPS_TO_RAS
 from node.engines.streaming import Laps
+from node.engines.torch_engine import state_in
 from node.engines.upright import upright_of
 from node.engines.windows import NotNumbersError
 
 Array: TypeAlias = np.ndarray
 FILES = ("LoadImaged", "EnsureChannelFirstd", "AddChanneld", "SaveImaged")
 """What the node does in MONAI's stead: the image is in memory, with its channel and its place."""
-NESTED = ("state_dict", "model", "network_weights")
-"""Where checkpoints keep the weights, if not on top."""
 MEGABYTE = 1 << 20
 
 
@@ -50,7 +49,7 @@ class MonaiBundle:
         _read_code_of(folder)
         self._device = "cuda:0" if torch.cuda.is_available() and device != "cpu" else "cpu"
         parser = ConfigParser()
-        parser.read_config(folder / "configs/inference.json")
+        parser.read_config(_configuration(folder))
         parser.read_meta(folder / "configs/metadata.json")
         parser["bundle_root"] = str(folder)
         parser["device"] = f"$torch.device('{self._device}')"
@@ -131,6 +130,12 @@ def _read_code_of(folder: Path) -> None:
     sys.path.insert(0, str(folder))
 
 
+def _configuration(folder: Path) -> Path:
+    """Find the file as `node.bundles.configuration` does, JSON first."""
+    names = [f"inference.{kind}" for kind in ("json", "yaml", "yml")]
+    return next(path for name in names if (path := folder / "configs" / name).is_file())
+
+
 def _without_files(composed: Any) -> Any:  # noqa: ANN401 - whatever the configuration holds
     """Leave out transforms that read or write files."""
     steps = composed.get("transforms") if isinstance(composed, Mapping) else None
@@ -154,10 +159,7 @@ def _network(parser: ConfigParser, weights: Path, device: str) -> torch.nn.Modul
         module: torch.nn.Module = parser.get_parsed_content("network_def")
     # weights_only refuses everything but tensors
     state = torch.load(weights, map_location=device, weights_only=True)  # noqa: TID251
-    for key in NESTED:
-        if isinstance(state.get(key), Mapping):
-            state = state[key]
-    module.load_state_dict(state)
+    module.load_state_dict(state_in(state))
     return module.to(device).eval()
 
 

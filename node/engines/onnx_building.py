@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.version_converter
 import onnxruntime
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
@@ -81,6 +82,24 @@ def halved(source: Path, target: Path) -> Path:
 
     model = convert_float_to_float16(onnx.load(source), keep_io_types=True)
     onnx.save(model, target)
+    return target
+
+
+def lowered(source: Path, target: Path, opset: int) -> Path:
+    """Write a network by an older version of ONNX's operators, if it is by a newer one.
+
+    Raises:
+        CannotBuildError: it uses what the older version does not have.
+    """
+    model = onnx.load(source)
+    said = {one.domain: one.version for one in model.opset_import}
+    if said.get("", 0) <= opset:
+        return source
+    try:
+        onnx.save(onnx.version_converter.convert_version(model, opset), target)
+    except (RuntimeError, ValueError) as error:
+        why = str(error).strip().splitlines()[0][:200]
+        raise CannotBuildError(f"it cannot be written for an old TensorRT: {why}") from error
     return target
 
 

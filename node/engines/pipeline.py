@@ -67,6 +67,8 @@ class Pipeline:
         self._plan = read_before(self._before)
         self._way_back = read_after(self._after)
         self._slides = inferer_step["name"] == "SlidingWindowInferer"
+        said = inferer_step["arguments"].get("padding_mode", "constant")
+        self._pads_by_edge = self._slides and said == "replicate"
         spared = {"skip", "box"} & set(inferer_step["arguments"])
         if spared and (why := self._why_by_whole()):
             raise ValueError(f"windows cannot be spared ({', '.join(sorted(spared))}): {why}")
@@ -122,6 +124,8 @@ class Pipeline:
         if isinstance(self._plan, str) or isinstance(self._way_back, str):
             return self._by_steps(voxels, affine, predict, laps), laps.seconds
         grid = gridding(affine, voxels.shape, self._plan.moves)
+        if self._pads_by_edge and self._is_small(grid):
+            return self._by_steps(voxels, affine, predict, laps), laps.seconds
         course = self._course(self._plan, self._way_back, monotonic)
         if not self._slides:
             labels = self._in_one(voxels, grid, predict, course, laps)
@@ -143,6 +147,11 @@ class Pipeline:
         labels = stream.finish(grid)
         laps.add(stream.laps)
         return self._rest(labels, laps), laps.seconds
+
+    def _is_small(self, grid: Gridding) -> bool:
+        """Say whether the volume is smaller than a window along some axis."""
+        roi = self._inferer["arguments"]["roi_size"]
+        return any(n > size for n, size in zip(roi, grid.sizes, strict=True))
 
     def _course(self, plan: Before, way_back: After, monotonic: Callable[[], float]) -> Course:
         arguments = self._inferer["arguments"] if self._slides else {"roi_size": (1, 1, 1)}
@@ -220,7 +229,7 @@ class Pipeline:
             return "the network takes the whole volume at once"
         if not self._plan.voxelwise:
             return "intensities are scaled by the whole volume"
-        return ""
+        return "a small volume is padded with its edge" if self._pads_by_edge else ""
 
     def why_not_streamed(self, affine: Array, shape: tuple[int, int]) -> str:
         """Say why a volume has to be complete before it can be run, or "" when it need not.

@@ -32,6 +32,8 @@ class TensorRtEngine:
         trt = load_tensorrt()
         self._trt = trt
         self._runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))
+        # plans that newer versions run bring code of their own; they are ours, by their digest
+        self._runtime.engine_host_code_allowed = True
         plan: Plan | None = self._runtime.deserialize_cuda_engine(weights.read_bytes())
         if plan is None:
             raise RuntimeError("the plan is for another card, driver or TensorRT; compile it again")

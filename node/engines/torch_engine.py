@@ -10,6 +10,10 @@ import torch
 
 Array: TypeAlias = np.ndarray
 MEGABYTE = 1 << 20
+NESTED = ("state_dict", "model", "network_weights")
+"""Where checkpoints keep the weights, if not on top."""
+FORGOTTEN = {("SwinUNETR", "img_size")}
+"""Arguments that MONAI once asked for and no longer takes; they changed no weight."""
 HALVES = {"bf16": torch.bfloat16, "f16": torch.float16}
 
 
@@ -106,8 +110,18 @@ def with_state(weights: Path, network: Mapping[str, Any], device: str) -> Any:  
     """Build one of MONAI's networks and fill in its weights; nothing else can be built here."""
     from monai.networks import nets
 
-    module = getattr(nets, network["name"])(**network["arguments"])
+    name = network["name"]
+    said = {k: v for k, v in network["arguments"].items() if (name, k) not in FORGOTTEN}
+    module = getattr(nets, name)(**said)
     # weights_only refuses everything but tensors, so that a weight file cannot run a program
     state = torch.load(weights, map_location=device, weights_only=True)  # noqa: TID251
-    module.load_state_dict(state.get("state_dict", state))
+    module.load_state_dict(state_in(state))
     return module.to(device)
+
+
+def state_in(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Find the weights in what was saved: on top, or where trainers keep them."""
+    for key in NESTED:
+        if isinstance(checkpoint.get(key), Mapping):
+            return state_in(checkpoint[key])
+    return checkpoint

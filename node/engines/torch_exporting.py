@@ -14,7 +14,11 @@ OPSET = 18
 
 
 def export(
-    weights: Path, network: Mapping[str, Any] | None, shape: Sequence[int], target: Path
+    weights: Path,
+    network: Mapping[str, Any] | None,
+    shape: Sequence[int],
+    target: Path,
+    opset: int = OPSET,
 ) -> Path:
     """Write a network as ONNX of one fixed shape.
 
@@ -23,6 +27,7 @@ def export(
         network: name and plain arguments of a class in monai.networks.nets, or None.
         shape: [1, channels, x, y, z] of what it sees.
         target: the .onnx to write.
+        opset: which version of ONNX's operators; below 18 it is traced, whatever it is.
 
     Raises:
         CannotBuildError: PyTorch cannot express it in ONNX.
@@ -30,14 +35,20 @@ def export(
     example = torch.zeros(tuple(shape))
     if network is None:
         module = torch.jit.load(str(weights), map_location="cpu").eval()
-        return as_onnx(module, example, target, by_export=False)
+        return as_onnx(module, example, target, by_export=False, opset=opset)
     from node.engines.torch_engine import with_state
 
-    return as_onnx(with_state(weights, network, "cpu").eval(), example, target, by_export=True)
+    module = with_state(weights, network, "cpu").eval()
+    return as_onnx(module, example, target, by_export=opset >= OPSET, opset=opset)
 
 
 def as_onnx(
-    module: torch.nn.Module, example: torch.Tensor, target: Path, *, by_export: bool
+    module: torch.nn.Module,
+    example: torch.Tensor,
+    target: Path,
+    *,
+    by_export: bool,
+    opset: int = OPSET,
 ) -> Path:
     """Write a network as ONNX of the shape of `example`.
 
@@ -46,6 +57,7 @@ def as_onnx(
         example: [1, channels, x, y, z].
         target: the .onnx to write.
         by_export: by torch.export, which takes programs in Python only, no TorchScript.
+        opset: which version of ONNX's operators.
 
     Raises:
         CannotBuildError: PyTorch cannot express it in ONNX.
@@ -60,7 +72,7 @@ def as_onnx(
                 (example,),
                 str(target),
                 dynamo=by_export,
-                opset_version=OPSET,
+                opset_version=opset,
                 external_data=False,
                 verbose=False,
                 **names,

@@ -39,6 +39,7 @@ class Unseen:
 class Layout:
     """How windows lie and are blended.
 
+    A volume smaller than a window is padded with `cval`, or with its edge where `by_edge` says so.
     `skip`: windows all of whose voxels are below its level are not run. `box`: windows lie over
     the voxels at or above its level only, a box for each layer; this moves the windows, so it
     changes what comes out.
@@ -50,6 +51,7 @@ class Layout:
     sigma_scale: float = 0.125
     batch: int = 1
     cval: float = 0.0
+    by_edge: bool = False
     skip: Unseen | None = None
     box: Unseen | None = None
 
@@ -65,6 +67,7 @@ class Layout:
             float(arguments.get("sigma_scale", 0.125)),
             int(arguments.get("sw_batch_size", 1)),
             float(arguments.get("cval", 0.0)),
+            arguments.get("padding_mode", "constant") == "replicate",
             _unseen(arguments.get("skip"), "below"),
             _unseen(arguments.get("box"), "above"),
         )

@@ -106,7 +106,8 @@ class Route:
 
     `results` says what is made of a run, `if_not_run` what is sent when the model did not run.
     `stat` is for emergencies: its series go before others. With a `study`, jobs are held back until
-    the study has what it names.
+    the study has what it names. `fall_back_to_cpu` says whether a model that does not fit on the
+    accelerator is run on the processor; None leaves it to the model.
     """
 
     name: str
@@ -118,6 +119,7 @@ class Route:
     stat: bool = False
     study: StudyWish | None = None
     inputs: RouteInputs = field(default_factory=RouteInputs)
+    fall_back_to_cpu: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

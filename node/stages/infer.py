@@ -61,6 +61,11 @@ class Limits:
         """Say how long a model may take, in seconds."""
         return self.timeouts.get(model, self.timeout_seconds)
 
+    def may_fall_back(self, route: str) -> bool | None:
+        """Say whether a route lets its model run on the processor; None leaves it to the model."""
+        known = self.routes.get(route)
+        return known.fall_back_to_cpu if known is not None else None
+
 
 class Infer:
     """Claims jobs one after another and carries each to its end."""
@@ -259,7 +264,9 @@ class Infer:
             prepared.following.close()
             before["followed"] = found is not None
         if found is None:
-            found = self._runner.predict(bundle, volume, self._spool.work(job.job_id), seconds)
+            folder = self._spool.work(job.job_id)
+            cpu = self._limits.may_fall_back(job.route)
+            found = self._runner.predict(bundle, volume, folder, seconds, cpu=cpu)
         return found if isinstance(found, Refusal) else (volume, found, before)
 
     def _study_refused(self, job: Job) -> Refusal | None:

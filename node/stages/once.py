@@ -64,7 +64,8 @@ def run_once(
         job = _job(list(found.values()), bundle, clock, findings.facts)
         run = results.begin(volume, findings, bundle.manifest, job, Path(work))
         doubts = doubting.doubts(findings.scores, bundle.manifest.classifying.bounds)
-        run = replace(run, marks=tuple(one.what for one in doubts))  # who asked reads it here
+        said = [bundle.mark] if bundle.mark else []
+        run = replace(run, marks=(*said, *(one.what for one in doubts)))  # who asked reads it here
         made = results.make(run, wanted)
         if isinstance(made, results.Withheld):
             return made.refusal

@@ -198,16 +198,19 @@ class Prepare:
             found = following.finish(volume.affine, volume.voxels.shape, seconds)
         series.let_go()
         if found is None:
-            found = self._look(uid, series.bundle, volume, seconds)
+            found = self._look(uid, series, volume, seconds)
         if isinstance(found, Refusal):
             log.say("early_look_failed", "warning", series=uid, reason=str(found))
             return
         series.findings = found
         log.say("looked_early", series=uid, instances=len(series.names))
 
-    def _look(self, uid: str, bundle: Bundle, volume: Volume, seconds: float) -> Findings | Refusal:
+    def _look(
+        self, uid: str, series: Growing, volume: Volume, seconds: float
+    ) -> Findings | Refusal:
         folder = self._spool.work(f"early-{uid}")
         try:
-            return self._runner.predict(bundle, volume, folder, seconds)
+            cpu = series.route.fall_back_to_cpu
+            return self._runner.predict(series.bundle, volume, folder, seconds, cpu=cpu)
         finally:
             self._spool.clear_work(f"early-{uid}")

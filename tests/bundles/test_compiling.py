@@ -15,6 +15,7 @@ from node.bundles.manifest import tree_hash
 from node.bundles.runner import Runner
 from node.bundles.shelf import Shelf
 from node.bundles.ways import Wish, Wishes
+from node.cli import main
 from node.clock import SystemClock
 from node.dicom.findings import Findings
 from tests.bundles.making import Block, describe
@@ -99,6 +100,25 @@ class TestWhatStandsTheGate:
         assert record.gate["speed_up"] > 0
         assert record.key["precision"] == "int8"
         assert said == [f"openvino int8: kept, {record.why}"]
+
+    def test_its_figures_stand_on_a_page_beside_it(self, make, compile_it, capsys, tmp_path):
+        shelf = make()
+        (record,), _ = compile_it(shelf, INT8)
+        page = (tmp_path / "own/compiled/bright/CARD.md").read_text()
+        bundle = shelf.get("bright")
+        for told in (
+            *("openvino int8", "1.0000", "yes", str(record.gate["speed_up"]), record.made_at),
+            *(record.key["engine"], record.digest[:16], bundle.sha256, record.key["device"]),
+        ):
+            assert told in page
+        compile_it(make(above=79.9), BF16)
+        page = (tmp_path / "own/compiled/bright/CARD.md").read_text()
+        assert "openvino bf16 on" in page
+        assert ": not kept, " in page
+        config = tmp_path / "config.yaml"
+        config.write_text(f"models: {{dir: {tmp_path / 'own/bundles'}}}\n")
+        assert main(["models", "show", "bright", "--config", str(config)]) == 0
+        assert "compiled/bright/CARD.md" in capsys.readouterr().out
 
     def test_is_not_built_a_second_time(self, make, compile_it):
         shelf = make()
@@ -187,6 +207,50 @@ class TestWhatDoesNotStandTheGate:
         asked = Shelf(tmp_path / "own/bundles", wishes=Wishes(Wish("tensorrt")))
         (note,) = asked.get("bright").notes
         assert note.startswith("asked for tensorrt, which is not compiled for this machine")
+
+
+class TestABox:
+    """Windows over what is seen move; that has a gate of its own."""
+
+    @pytest.fixture
+    def boxed(self, make, tmp_path):
+        def go(above: float) -> Shelf:
+            shelf = make()
+            folder = tmp_path / "made" / "bright"
+            path = folder / "configs/inference.json"
+            inference = json.loads(path.read_text())
+            size = [SIDE, SIDE, SIDE]
+            inference["inferer"] = {"_target_": "SlidingWindowInferer", "roi_size": size}
+            path.write_text(json.dumps(inference))
+            path = folder / "configs/metadata.json"
+            metadata = json.loads(path.read_text())
+            metadata["dicom"]["windows"] = {"box": {"above": above, "scores": [1.0, 0.0]}}
+            path.write_text(json.dumps(metadata))
+            added = shelf.add(folder)
+            assert not hasattr(added, "reason"), added
+            return shelf
+
+        return go
+
+    def test_that_hides_what_is_there_is_left_out_and_both_are_on_record(
+        self, boxed, compile_it, runner, tmp_path
+    ):
+        (record,), _ = compile_it(boxed(1e6), BF16)
+        assert record.passed, record.why
+        assert not record.boxed
+        assert "without the box, with which Bright has Dice" in record.why
+        assert record.gate["dice"] == {"Bright": 1.0}
+        assert record.gate["with the box"]["dice"] == {"Bright": 0.0}
+        shelf = Shelf(tmp_path / "own/bundles", wishes=Wishes(BF16))
+        (way,) = shelf.get("bright").ways
+        assert not way.boxed
+        assert look(shelf, runner, tmp_path).facts["artefact"] == record.digest
+
+    def test_that_hides_nothing_is_used(self, boxed, compile_it, tmp_path):
+        (record,), _ = compile_it(boxed(-5.0), BF16)
+        assert record.passed, record.why
+        assert record.boxed
+        assert "with the box" not in record.gate
 
 
 class TestTheCache:
@@ -288,7 +352,7 @@ class TestTheCache:
         self.artefact(tmp_path).write_bytes(b"")
         compile_it(shelf, BF16)
         names = sorted(path.suffix for path in (tmp_path / "own/compiled/bright").iterdir())
-        assert names == [".bin", ".json", ".xml"]
+        assert names == [".bin", ".json", ".md", ".xml"]
 
     def test_nothing_of_it_lies_in_the_bundle(self, make, compile_it, tmp_path):
         shelf = make()
@@ -304,6 +368,29 @@ def test_a_wish_for_a_machine_decides_what_is_compiled():
     assert ("tensorrt", "int8") in ways_of_engines.candidates(Wish(), "openvino", card)
     here = this_machine()
     assert here.architecture in here.device("openvino")
+
+
+def test_with_a_card_the_shelf_says_what_would_put_it_to_use(make, monkeypatch, capsys, tmp_path):
+    card = ways_of_engines.Machine("x86_64", frozenset({"avx2"}), "NVIDIA L4, 8.9, 580.10")
+    make()
+    config = tmp_path / "config.yaml"
+    config.write_text(f"models: {{dir: {tmp_path / 'own/bundles'}}}\n")
+
+    def said(verb):
+        assert main(["models", *verb, "--config", str(config)]) == 0
+        return capsys.readouterr().out
+
+    assert "radnode models compile" not in said(["list"])
+    monkeypatch.setattr("node.bundles.shelf.this_machine", lambda: card)
+    for verb in (["list"], ["show", "bright"]):
+        assert "TensorRT for NVIDIA L4, 8.9, 580.10 is not installed" in said(verb)
+    monkeypatch.setattr("node.bundles.shelf.engine_version", lambda _: "11.4.0")
+    advised = (
+        "nothing of it is built for NVIDIA L4, 8.9, 580.10: run `radnode models compile bright`"
+    )
+    assert advised in said(["list"])
+    config.write_text(f"models: {{dir: {tmp_path / 'own/bundles'}, engine: openvino}}\n")
+    assert "models compile bright" not in said(["list"])
 
 
 @pytest.mark.parametrize(

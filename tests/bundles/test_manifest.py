@@ -149,7 +149,7 @@ def transforms(config, which="preprocessing"):
         ),
         (
             lambda c: transforms(c).append(
-                {"_target_": "NormalizeIntensityd", "keys": "image", "_disabled_": True}
+                {"_target_": "NormalizeIntensityd", "keys": "image", "_disabled_": "$1 > 0"}
             ),
             ["preprocessing.transforms.1._disabled_"],
         ),

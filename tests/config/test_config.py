@@ -50,7 +50,7 @@ def complaints(written):
         (
             "models:\n  gpu: 1\n",
             "2: models.gpu is not a key; known here: dir, timeout_seconds, attempts, threads, "
-            "engine, precision, warm_mb, memory_mb, fall_back_to_cpu, by_name",
+            "engine, precision, warm_mb, memory_mb, fall_back_to_cpu, python, by_name",
         ),
         ("peers:\n  - name: a\n    host: h\n", "2: peers[0].ae_title is missing"),
     ],

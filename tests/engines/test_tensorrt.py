@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import numpy as np
+import onnx as onnx_package
 import pytest
 import tensorrt_rtx
 
@@ -41,6 +42,25 @@ def test_networks_in_every_precision_are_understood_and_built(onnx, tmp_path):
         assert plan.stat().st_size > 10_000, precision
 
 
+@pytest.mark.parametrize("precision", ["f32", "f16", "int8"])
+def test_a_network_of_any_batch_and_size_is_built_for_what_it_will_see(tmp_path, precision):
+    fixed = onnx_package.load(brightness(tmp_path / "fixed.onnx"))
+    for value in (*fixed.graph.input, *fixed.graph.output):
+        for axis in (0, 2, 3, 4):
+            value.type.tensor_type.shape.dim[axis].dim_param = f"{value.name}_{axis}"
+    source = tmp_path / "any.onnx"
+    onnx_package.save(fixed, source)
+    if precision == "f16":
+        source = halved(source, tmp_path / "f16.onnx")
+    if precision == "int8":
+        source = quantised(source, tmp_path / "int8.onnx", windows(), symmetric=True)
+    with pytest.raises(CannotBuildError, match="wants to know what the network sees"):
+        build_plan(source, tmp_path / "no.plan", tensorrt_rtx)
+    shape = (1, 1, SIDE, SIDE, SIDE)
+    plan = build_plan(source, tmp_path / "any.plan", tensorrt_rtx, shape=shape)
+    assert plan.stat().st_size > 10_000
+
+
 def test_what_is_no_network_is_told_as_such(tmp_path):
     (tmp_path / "no.onnx").write_bytes(b"no network at all")
     with pytest.raises(CannotBuildError, match="does not understand"):
@@ -65,6 +85,16 @@ def test_a_bias_that_was_quantised_is_what_it_does_not_understand(onnx, tmp_path
         build_plan(usual, tmp_path / "usual.plan", tensorrt_rtx)
 
 
+def test_a_plan_is_made_for_newer_versions_where_that_is_asked_for(onnx, tmp_path, monkeypatch):
+    flags = []
+    config = tensorrt_rtx.IBuilderConfig
+    monkeypatch.setattr(config, "set_flag", lambda _, flag: flags.append(flag))
+    build_plan(onnx, tmp_path / "usual.plan", tensorrt_rtx)
+    assert flags == []
+    build_plan(onnx, tmp_path / "compatible.plan", tensorrt_rtx, compatible=True)
+    assert flags == [tensorrt_rtx.BuilderFlag.VERSION_COMPATIBLE]
+
+
 @pytest.mark.parametrize("name", USED)
 def test_every_call_that_is_used_is_there(name):
     real = getattr(tensorrt_rtx, name)
@@ -79,6 +109,7 @@ def test_what_is_used_besides_classes_is_there():
     assert tensorrt_rtx.TensorIOMode.INPUT != tensorrt_rtx.TensorIOMode.OUTPUT
     assert tensorrt_rtx.nptype(tensorrt_rtx.float32) is np.float32
     assert tensorrt_rtx.Logger.ERROR is not None
+    assert hasattr(tensorrt_rtx.Runtime, "engine_host_code_allowed")
 
 
 class Version:

@@ -2,7 +2,8 @@
 
 A bundle is fit when its files are complete and understood, its weights have the digests that it
 states, an engine for them is installed, and the whole folder has the digest that was recorded
-when somebody put it on the shelf (shelf.json). Nothing in a bundle is executed before that. What
+when somebody put it on the shelf (shelf.json). One for clinical use needs its evaluation report
+(`node.bundles.evaluated`), too. Nothing in a bundle is executed before that. What
 was compiled of it counts as on the shelf by its own record, file by file (`node.bundles.compiled`).
 """
 
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from node.bundles.classifying import unfit_statistics
 from node.bundles.compiled import Compiled, Record, key_of
+from node.bundles.evaluated import evaluation_note, evaluation_problems
 from node.bundles.golden import FILE as GOLDEN
 from node.bundles.golden import golden_problems
 from node.bundles.machine import this_machine
@@ -44,7 +46,7 @@ from node.rules.failures import Fault, Refusal
 if TYPE_CHECKING:
     from node.bundles.importing import Order
 
-__all__ = ["Bundle", "Shelf"]
+__all__ = ["Bundle", "Shelf", "to_be_evaluated"]
 
 RECORD = "shelf.json"
 RETIRED = ".retired"
@@ -106,6 +108,11 @@ class Shelf:
     def fitness(self, name: str) -> list[str]:
         """Say everything that keeps a bundle from being run; nothing when it is fit."""
         return self._examine_recorded(name).problems
+
+    def note(self, name: str) -> str:
+        """Say what one should know of the evaluation of a bundle that runs without it, or ""."""
+        bundle = self.get(name)
+        return "" if isinstance(bundle, Refusal) else evaluation_note(bundle.path, bundle.manifest)
 
     def recorded_hash(self, name: str) -> str:
         """Give the digest that is on record for a bundle, "" for none; it is not checked here."""
@@ -264,8 +271,21 @@ class Shelf:
         return found if isinstance(found, dict) else {}
 
 
-def _examine(folder: Path) -> _Examined:
-    """Look at a bundle, without executing anything of it."""
+def to_be_evaluated(folder: Path) -> Bundle | Refusal:
+    """Give a bundle where it lies, on record or not, so that its evaluation can be made."""
+    examined = _examine(folder.resolve(), evaluated=False)
+    if examined.bundle is None or examined.problems:
+        return _unfit(folder.name, examined.problems)
+    return examined.bundle
+
+
+def _examine(folder: Path, *, evaluated: bool = True) -> _Examined:
+    """Look at a bundle, without executing anything of it.
+
+    Args:
+        folder: where it lies.
+        evaluated: whether one for clinical use needs its report.
+    """
     if not folder.is_dir():
         return _Examined(None, [f"there is no folder {folder.name} on the shelf"])
     try:
@@ -281,6 +301,8 @@ def _examine(folder: Path) -> _Examined:
     if engine is None or weights is None:
         return _Examined(None, problems + why_not)
     problems += _other_problems(folder, manifest, engine)
+    if evaluated:
+        problems += evaluation_problems(folder, manifest)
     if manifest.by_monai:
         problems += by_monai_problems(weights)
         engine = BY_MONAI

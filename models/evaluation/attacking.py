@@ -24,6 +24,8 @@ from node.rules.nouns import Classification
 PARTS = (0.005, 0.01, 0.02)
 """Strengths, as parts of the range (1st to 99th percentile) of the network's input."""
 STEPS = 10
+AT_ONCE = 16
+"""Cases of a classification that are attacked together; patches go one by one."""
 KEPT_DICE = 0.8
 """A patch has withstood when its foreground keeps this Dice with what it was."""
 ATTACKS = ("random", "FGSM", "PGD")
@@ -120,7 +122,7 @@ def attacked(
         device_type="cpu",
     )
     if how == "FGSM":
-        attack = FastGradientMethod(classifier, eps=bounds.eps, batch_size=1)
+        attack = FastGradientMethod(classifier, eps=bounds.eps, batch_size=AT_ONCE)
     else:
         step = 2.5 * bounds.eps / STEPS
         attack = ProjectedGradientDescent(
@@ -128,7 +130,7 @@ def attacked(
             eps=bounds.eps,
             eps_step=step,
             max_iter=STEPS,
-            batch_size=1,
+            batch_size=AT_ONCE,
             verbose=False,
         )
     return np.asarray(attack.generate(batch, y=np.eye(2)[labels]), dtype=np.float32)

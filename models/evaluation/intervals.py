@@ -1,6 +1,7 @@
 """How sure a figure is: bootstrap intervals over patients, or plainly why there is none."""
 
 import math
+import warnings
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -83,14 +84,16 @@ def _drawn(statistic: Statistic, units: Sequence[np.ndarray], draws: Draws) -> n
     def of(numbers: np.ndarray) -> float:
         return statistic(np.concatenate([units[int(number)] for number in numbers]))
 
-    result = stats.bootstrap(
-        (np.arange(len(units)),),
-        of,
-        n_resamples=draws.count,
-        vectorized=False,
-        method="percentile",
-        rng=np.random.default_rng(draws.seed),
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # SciPy's, of draws that are undefined: they are counted
+        result = stats.bootstrap(
+            (np.arange(len(units)),),
+            of,
+            n_resamples=draws.count,
+            vectorized=False,
+            method="percentile",
+            rng=np.random.default_rng(draws.seed),
+        )
     return np.asarray(result.bootstrap_distribution)
 
 

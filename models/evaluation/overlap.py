@@ -5,6 +5,7 @@ leaning stack the spacing along its axes is taken, so distances are approximate 
 """
 
 import math
+import warnings
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -65,12 +66,14 @@ def overlap(
     common = int((found & reference).sum())
     pair = [_batched(mask) for mask in cropped(found, reference)]
     spacing = [float(one) for one in spacing_mm]
-    surface = compute_surface_dice(
-        *pair, class_thresholds=[TOLERANCE_MM], include_background=True, spacing=spacing
-    )
-    distance = compute_hausdorff_distance(
-        *pair, include_background=True, percentile=95.0, spacing=spacing
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # MONAI's, about its own arguments
+        surface = compute_surface_dice(
+            *pair, class_thresholds=[TOLERANCE_MM], include_background=True, spacing=spacing
+        )
+        distance = compute_hausdorff_distance(
+            *pair, include_background=True, percentile=95.0, spacing=spacing
+        )
     return Overlap(2.0 * common / sum(counts), float(surface), float(distance), *volumes)
 
 

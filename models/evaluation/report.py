@@ -28,8 +28,9 @@ LIBRARIES = (
 BEGIN, END = "<!-- evaluation: begin -->", "<!-- evaluation: end -->"
 LINK = """{begin}
 ## Evaluation
-Evaluated on {made}: [report](evaluation/report.html), [figures](evaluation/report.json). It holds for
-the files whose sha256 it names; after any change of weights or configuration it has to be made again.
+Evaluated on {made}: [report](evaluation/report.html), [figures](evaluation/report.json). It holds
+for the files whose sha256 it names; after any change of weights or configuration it has to be made
+again.
 {end}
 """
 

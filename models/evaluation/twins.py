@@ -119,5 +119,6 @@ def _opened(weights: Path, network: dict[str, object] | None) -> torch.nn.Module
             module = with_state(weights, network, "cpu")
     except (UnfitWeightsError, OSError, RuntimeError) as error:
         raise NoTwinError(f"not attackable: the twin cannot be opened ({error})") from error
-    module.eval()
-    return module.requires_grad_(requires_grad=False)
+    for parameter in module.parameters():  # TorchScript knows no requires_grad_ of its own
+        parameter.requires_grad_(requires_grad=False)
+    return module.eval()

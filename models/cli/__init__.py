@@ -22,7 +22,12 @@ class Verb:
 
 
 VERBS = {
+    "data": Verb("models.data.preparing:main", "Resample images and labels, and keep them."),
     "train": Verb("models.training.command:main", "Train a network as a configuration says."),
+    "evaluate": Verb(
+        "models.evaluation.verb:main", "Hold a bundle against cases, in four dimensions."
+    ),
+    "shelve": Verb("models.export.trained:main", "Make a bundle of what was trained."),
 }
 
 

@@ -49,7 +49,7 @@ def image_of(source: Mapping[str, Any], packages: Path) -> tuple[SimpleITK.Image
     if kind == "store":
         return _series(received(source["store"]["config"], source["store"]["series"]))
     file = _file(source, packages)
-    return SimpleITK.ReadImage(str(file)), _digest([file])
+    return _opened(file), _digest([file])
 
 
 def labels_of(source: Mapping[str, Any], packages: Path) -> tuple[SimpleITK.Image, str]:
@@ -63,7 +63,7 @@ def labels_of(source: Mapping[str, Any], packages: Path) -> tuple[SimpleITK.Imag
     """
     if _kind(source) != "seg":
         file = _file(source, packages)
-        return SimpleITK.ReadImage(str(file), SimpleITK.sitkUInt8), _digest([file])
+        return SimpleITK.Cast(_opened(file), SimpleITK.sitkUInt8), _digest([file])
     file = Path(source["seg"])
     try:
         volume = segread(file).get_volume(combine_segments=True)
@@ -91,6 +91,14 @@ def _file(source: Mapping[str, Any], packages: Path) -> Path:
         half.write_bytes(content)
         half.replace(kept)
     return kept
+
+
+def _opened(file: Path) -> SimpleITK.Image:
+    try:
+        return SimpleITK.ReadImage(str(file))
+    except RuntimeError as error:
+        what = "cannot be read as an image" if file.is_file() else "is not there"
+        raise ValueError(f"{file} {what}") from error
 
 
 def _series(paths: Sequence[Path]) -> tuple[SimpleITK.Image, str]:

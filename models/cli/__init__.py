@@ -27,6 +27,9 @@ VERBS = {
     "evaluate": Verb(
         "models.evaluation.verb:main", "Hold a bundle against cases, in four dimensions."
     ),
+    "evaluate": Verb(
+        "models.evaluation.verb:main", "Hold a bundle against cases, in four dimensions."
+    ),
     "shelve": Verb("models.export.trained:main", "Make a bundle of what was trained."),
 }
 

@@ -4,10 +4,11 @@ With one or two patients a network learns these patients. So every cube is anoth
 size, pose and shape, other contrast phase, dose and kernel, other field of view, some with disease.
 
 Options (YAML): `sources`, `anatomy` (a table of models/configs/anatomy), `cache`, `spacing_mm` (one
-number), `patch`, `per_epoch`, `validation_cubes`, `window` (HU that become 0 and 1), `mirror` (how
-often left and right are swapped, labels with them), `continue_mm` (so far the trunk is continued
-below where the scan ends) and `negatives` (sources without any label inside, of which a share of
-the cubes is cut: what is not the trunk).
+number), `source_mm` (spacing of the grid that cubes are read from; half of that if not given),
+`patch`, `per_epoch`, `validation_cubes`, `window` (HU that become 0 and 1), `mirror` (how often left
+and right are swapped, labels with them), `continue_mm` (so far the trunk is continued below where
+the scan ends) and `negatives` (sources without any label inside, of which a share of the cubes is
+cut: what is not the trunk).
 
 The cubes that it is held against are of the same patients, as they are: they say that training
 works, and nothing about another patient.
@@ -47,6 +48,7 @@ class Options(BaseModel):
     anatomy: Path
     cache: Path = Path("var/training")
     spacing_mm: float = 3.0
+    source_mm: float | None = None
     patch: int = 96
     per_epoch: int = 200
     validation_cubes: int = 8
@@ -239,7 +241,9 @@ def _bodies(
     if file is None:
         return [], []
     sources = yaml.safe_load(file.read_text())
-    fine = options.spacing_mm / 2  # read at half the step, so that a deformed cube is not coarse
+    fine = (
+        options.source_mm or options.spacing_mm / 2
+    )  # finer, so that a stretched cube is not coarse
     volumes = [prepared(one, (fine,) * 3, options.cache) for one in sources]
     return volumes, [body_of(one, anatomy, options.continue_mm) for one in volumes]
 

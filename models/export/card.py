@@ -65,8 +65,8 @@ def _trained(config: Mapping[str, Any], record: Mapping[str, Any]) -> str:
         made_with = ", ".join(f"{name} {v}" for name, v in machine["libraries"].items())
         lines += [
             f"{record['steps']} steps took {minutes:.0f} minutes with {machine['threads']} "
-            f"thread(s) on {machine['device']} and {memory:.0f} MB of memory; Python {machine['python']},",
-            f"{made_with}.",
+            f"thread(s) on {machine['device']} and {memory:.0f} MB of memory.",
+            f"Python {machine['python']}, {made_with}.",
         ]
         last = record["history"][-1] if record.get("history") else {}
         lines += (

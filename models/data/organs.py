@@ -3,12 +3,12 @@
 With one or two patients a network learns these patients. So every cube is another patient: other
 size, pose and shape, other contrast phase, dose and kernel, other field of view, some with disease.
 
-Options (YAML): `sources`, `anatomy` (a table of models/configs/anatomy), `cache`, `spacing_mm` (one
-number), `source_mm` (spacing of the grid that cubes are read from; half of that if not given),
-`patch`, `per_epoch`, `validation_cubes`, `window` (HU that become 0 and 1), `mirror` (how often left
-and right are swapped, labels with them), `continue_mm` (so far the trunk is continued below where
-the scan ends) and `negatives` (sources without any label inside, of which a share of the cubes is
-cut: what is not the trunk).
+Options (YAML): `sources`, `anatomy` (a table of models/configs/anatomy), `cache`, `spacing_mm`
+(one number), `source_mm` (spacing of the grid that cubes are read from; half of that if not
+given), `patch`, `per_epoch`, `validation_cubes`, `window` (HU that become 0 and 1), `mirror` (how
+often left and right are swapped, labels with them), `continue_mm` (so far the trunk is continued
+below where the scan ends) and `negatives` (sources without any label inside, of which a share of
+the cubes is cut: what is not the trunk).
 
 The cubes that it is held against are of the same patients, as they are: they say that training
 works, and nothing about another patient.

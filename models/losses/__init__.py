@@ -76,7 +76,7 @@ def criterion(task: str, classes: Sequence[str], options: Loss) -> Criterion:
 
 
 def _dice_ce(options: Loss) -> Term:
-    """Dice over the whole batch (few patches hold all classes) and cross-entropy, in equal parts."""
+    """Dice over a whole batch (few patches hold all classes) and cross-entropy, in equal parts."""
     loss = DiceCELoss(
         include_background=options.background,
         to_onehot_y=True,

@@ -116,9 +116,11 @@ def _no_patient(facts: Facts) -> Outcome:
 
 
 def _preprocessing(facts: Facts) -> Outcome:
-    recipe = facts.bundle.manifest.recipe
-    steps = [one.name for one in recipe.preprocessing]
-    return (PASS, f"inference.json: {', '.join(steps)}") if steps else (HUMAN, "MONAI runs it")
+    manifest = facts.bundle.manifest
+    if manifest.by_monai:
+        return HUMAN, "MONAI runs it by expressions and code that are not read here"
+    steps = [one.name for one in manifest.recipe.preprocessing]
+    return PASS, f"inference.json: {', '.join(steps) or 'none'}"
 
 
 def _software(facts: Facts) -> Outcome:

@@ -1,10 +1,10 @@
 """Makes the page that a clinician reads and prints out of the figures of a report; one file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from models.evaluation import plots
+from models.evaluation import metamorphic, plots
 from models.evaluation.page_parts import absent, cell, figure, table, verdict
 
 CSS = """
@@ -102,7 +102,17 @@ def _technical(told: Mapping[str, Any]) -> str:
         parts.append(plots.forest("Dice by segment", dices, "Dice"))
         parts.append(_groups(told["groups"]))
     parts.append(_classes(told.get("classes", {})))
+    parts += [f"<p class='sub'>* {escape(note)}</p>" for note in sorted(set(_notes(told)))]
     return "\n".join(parts)
+
+
+def _notes(told: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
+    """Give what the asterisks mean, for a page that is printed."""
+    if isinstance(told, Mapping):
+        if told.get("note") and "units" in told:
+            yield str(told["note"])
+        for one in told.values():
+            yield from _notes(one)
 
 
 def _groups(groups: Mapping[str, Any]) -> str:
@@ -191,7 +201,9 @@ def _robustness(told: Mapping[str, Any]) -> str:
     if isinstance(checks, Mapping):
         parts.append(absent(checks))
     else:
-        heads = ["check", "what", "kept", "tolerance", "worst", "held"]
+        by_dice = any(one.get("tolerance", 0) > metamorphic.PROBABILITY for one in checks)
+        measure = "worst Dice kept" if by_dice else "largest shift of a probability"
+        heads = ["check", "what", measure, "tolerance", "worst", "held"]
         keys = ("value", "tolerance", "worst")
         rows = [
             [one["name"], one["what"], *(cell(one.get(k)) for k in keys), verdict(one["held"])]
@@ -204,15 +216,18 @@ def _robustness(told: Mapping[str, Any]) -> str:
 
 def _perturbations(rows: Sequence[Mapping[str, Any]]) -> str:
     heads = ["family", "what", "Dice to unperturbed", "worst segment", "Dice to reference"]
+    if any("decisions_kept" in one for one in rows):
+        heads[2:] = ["decisions kept", "largest shift", ""]
     told = []
     for one in rows:
         own, real = one.get("dice_to_unperturbed", {}), one.get("dice_to_reference", {})
         kept = own.get("mean", one.get("decisions_kept"))
         shift = one.get("largest_shift")
-        worst = cell(own.get("worst")) if shift is None else f"probability shifts by {shift:.3f}"
+        worst = cell(own.get("worst")) if shift is None else cell(shift)
         refused = "; ".join(one.get("refused", []))
         value = f"refused: {refused}" if refused and kept is None else cell(kept)
-        told.append([one["family"], one["what"], value, worst, cell(real.get("mean"))])
+        last = cell(real.get("mean")) if shift is None else ""
+        told.append([one["family"], one["what"], value, worst, last])
     return table(heads, told)
 
 

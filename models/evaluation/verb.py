@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from models.evaluation.cases import Plan, UnfitCasesError, read_plan
+from models.evaluation.cases import Costs, Plan, UnfitCasesError, read_plan
 from models.evaluation.clinical import clinical
 from models.evaluation.compliance import Given, audit_of, compliance, facts_of, identifiers_of
 from models.evaluation.duties import Audit
@@ -47,12 +47,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, help="the node's config.yaml, for compliance")
     parser.add_argument("--twin", type=Path, help="TorchScript or state dict of the same network")
     parser.add_argument("--date", type=date.fromisoformat, help="of the report; default: today")
-    parser.add_argument("--prevalence", type=float, help="where it is to be used; wins over cases")
+    parser.add_argument("--prevalence", type=_part, help="where it is to be used; wins over cases")
+    parser.add_argument(
+        "--costs", type=_costs, metavar="MISS:ALARM", help="of a miss and a false alarm, as 10:1"
+    )
     parser.add_argument("--robust-cases", type=int, help="how many cases are spoiled")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="few draws, one strength, one case")
     parser.add_argument("--attach", action="store_true", help="put the report into the bundle")
+
+
+def _part(text: str) -> float:
+    value = float(text)
+    if not 0.0 <= value <= 1.0:
+        raise argparse.ArgumentTypeError("a part is from 0 to 1")
+    return value
+
+
+def _costs(text: str) -> Costs:
+    try:
+        miss, alarm = (float(one) for one in text.split(":"))
+        return Costs(miss=miss, false_alarm=alarm)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError("write two numbers, as 10:1") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +103,8 @@ def run(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     bundle = open_bundle(options.bundle)
     plan = read_plan(options.cases, bundle.manifest)
-    if options.prevalence is not None:
-        plan = plan.model_copy(update={"prevalence": options.prevalence})
+    said = {"prevalence": options.prevalence, "costs": options.costs}
+    plan = plan.model_copy(update={key: one for key, one in said.items() if one is not None})
     extras = _extras(options, bundle, plan)
     with Seat(bundle, options.threads) as seat:
         report = evaluate(seat, plan, extras)
@@ -178,7 +196,7 @@ def _warnings(seen: list[Seen], manifest: Manifest, *, quick: bool) -> list[str]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command alone: `python -m models.evaluation.verb`."""
+    """Run the command alone: `python -m models evaluate`."""
     parser = argparse.ArgumentParser(prog="python -m models evaluate", description=ABOUT)
     add_arguments(parser)
     return run(parser.parse_args(arguments))

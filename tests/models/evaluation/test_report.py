@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
+from bench import real_input
 from models.evaluation import verb
 from models.evaluation.cases import UnfitCasesError, read_plan
 from models.evaluation.report import attach
@@ -15,7 +16,9 @@ from node.bundles.evaluated import REPORT
 from node.bundles.manifest import Bundle
 from node.bundles.shelf import Shelf
 from tests.bundles.classifiers import halves
+from tests.bundles.making import WINDOWED, bright
 from tests.models.evaluation.making import a_bundle, cases, image, manifest_of, write
+from tests.models.evaluation.test_attacking import Bright, twin
 from tests.viewer import browser
 
 AXIAL = np.eye(4)[[2, 1, 0, 3]]
@@ -91,7 +94,8 @@ class TestOfASegmentation:
             pytest.skip("Chromium is not here; `make test` installs it where it may")
         with browser.Browser(tmp_path) as page:
             page.open((clinical[1] / "report.html").resolve().as_uri())
-            title = page.wait_for("document.querySelector('h1').innerText", "heading")
+            loaded = "document.readyState == 'complete' && document.querySelector('h1').innerText"
+            title = page.wait_for(loaded, "heading")
             assert title == "bright 1.0: evaluation"
             heads = page.run("[...document.querySelectorAll('h2')].map(x => x.innerText)")
             assert heads[:4] == ["1. Technical", "2. Clinical", "3. Robustness", "4. Compliance"]
@@ -234,8 +238,58 @@ def test_a_reference_on_another_grid_is_laid_onto_the_image(bundle_folder, tmp_p
     assert int((found == UNKNOWN).sum()) in (0, 4 * 28 * 32)
 
 
-def test_the_date_is_passed_in():
-    parser = verb.argparse.ArgumentParser()
+def test_a_dicom_series_passes_the_gate_and_meets_its_reference(bundle_folder, tmp_path):
+    given = image(radius=7, spacing=(2.0, 1.5, 1.0), centre=(9, 11, 20))
+    path = write(tmp_path / "image.nii.gz", given.voxels * 10, given.affine)
+    truth = (given.voxels > 50).astype(np.uint8)
+    write(tmp_path / "truth.nii.gz", truth, given.affine)
+    real_input.write_series(path, tmp_path / "series", "MR", "coronal")
+    one = {"image": "series", "reference": "truth.nii.gz", "patient": "p"}
+    listed = tmp_path / "cases.yaml"
+    listed.write_text(yaml.safe_dump({"segments": {1: "Bright"}, "cases": [one]}))
+    found = evaluate(bundle_folder, listed, tmp_path / "out", "--quick")
+    technical = found["technical"]
+    assert technical["refused"] == []
+    assert technical["through_the_dicom_gate"] == 1
+    assert technical["segments"]["Bright"]["dice"]["value"] == 1.0
+    assert not any("DICOM" in one for one in found["warnings"])
+    looked = next(i for i in found["compliance"]["items"] if i["id"] == "report_without_names")
+    assert looked["result"] == "pass"
+
+
+def options(*more):
+    parser = verb.argparse.ArgumentParser(exit_on_error=False)
     verb.add_arguments(parser)
-    said = parser.parse_args(["b", "--cases", "c", "--out", "o", "--date", "2026-01-02"])
+    return parser.parse_args(["b", "--cases", "c", "--out", "o", *more])
+
+
+def test_date_costs_and_prevalence_are_passed_in():
+    said = options("--date", "2026-01-02", "--costs", "10:1", "--prevalence", "0.05")
     assert said.date == date(2026, 1, 2)
+    assert (said.costs.miss, said.costs.false_alarm) == (10, 1)
+    assert said.prevalence == 0.05
+
+
+@pytest.mark.parametrize("wrong", [("--costs", "10"), ("--costs", "-1:1"), ("--prevalence", "5")])
+def test_what_is_no_cost_and_no_part_is_refused(wrong):
+    with pytest.raises(verb.argparse.ArgumentError):
+        options(*wrong)
+
+
+def test_a_segmentation_that_slides_is_attacked_window_by_window(tmp_path):
+    folder = bright(tmp_path / "bright", WINDOWED)
+    given = image(radius=8, spacing=(1.5, 1.5, 1.5))
+    path = write(tmp_path / "image.nii.gz", given.voxels * 10, given.affine)
+    truth = (given.voxels > 50).astype(np.uint8)
+    write(tmp_path / "truth.nii.gz", truth, given.affine)
+    one = {"image": path.name, "reference": "truth.nii.gz", "patient": "p"}
+    listed = tmp_path / "cases.yaml"
+    listed.write_text(yaml.safe_dump({"segments": {1: "Bright"}, "cases": [one]}))
+    own = twin(tmp_path / "twin.ts", Bright(), (1, 1, 16, 16, 16))
+    found = evaluate(folder, listed, tmp_path / "out", "--quick", "--twin", str(own))
+    told = found["robustness"]["adversarial"]
+    assert told["of"] == "1 windows of one case, each 16 x 16 x 16"
+    assert [row["attack"] for row in told["attacks"]] == ["random", "FGSM", "PGD"]
+    assert all(row["withstood"] == 1.0 for row in told["attacks"])
+    assert all(0 < row["largest_change"] <= row["eps"] + 1e-5 for row in told["attacks"])
+    assert "voxels kept" in (tmp_path / "out/report.html").read_text()

@@ -2,6 +2,7 @@
 
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict
@@ -60,20 +61,13 @@ class Tissue(_Table):
         return any(fnmatch(structure, part) for part in self.parts)
 
 
-class Relations(_Table):
-    """What is known beforehand: pairs that never touch, and what is in one piece."""
-
-    never_touch: list[tuple[str, str]] = []
-    one_component: list[str] = []
-
-
 class Anatomy(_Table):
-    """A whole table (models/configs/anatomy)."""
+    """A whole table (models/configs/anatomy); `relations` are for the loss (`models.losses`)."""
 
     segments: list[Segment]
     phases: dict[str, float]
     tissues: dict[str, Tissue]
-    relations: Relations = Relations()
+    relations: dict[str, Any] = {}
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 # demo · test · bench · lint: the only spells anyone has to remember. Each sets up what it needs.
 #
-#   make demo     a real head in over DICOM, SEG and SR out (Python 3.11+, no root, no Docker)
+#   make demo     a real head in over DICOM, SEG and SR out (Python 3.11+, no root, no Docker);
+#                 CASE=ct: a chest CT, and its organs
 #   make test     every test, with the real peers where they can be installed
 #   make bench    the benchmarks, peers interleaved in one run (ONLY=receive,turnaround,...)
 #   make lint     ruff, mypy, import contracts
@@ -76,7 +77,7 @@ NNUNET := dynamic-network-architectures==0.4.4
 $(FULL): | venv
 	@echo "Installing the pinned dependencies, torch and the tools of the tests"
 	@$(PIP) torch==2.13.0
-	@$(PIP) -e '.[postgresql,torch,export,test,lint]'
+	@$(PIP) -e '.[postgresql,torch,export,train,test,lint]'
 	@$(PIP) --no-deps $(NNUNET)
 	@touch $@ $(BASE)
 

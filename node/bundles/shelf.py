@@ -2,7 +2,8 @@
 
 A bundle is fit when its files are complete and understood, its weights have the digests that it
 states, an engine for them is installed, and the whole folder has the digest that was recorded
-when somebody put it on the shelf (shelf.json). Nothing in a bundle is executed before that. What
+when somebody put it on the shelf (shelf.json). One for clinical use needs its evaluation report
+(`node.bundles.evaluated`), too. Nothing in a bundle is executed before that. What
 was compiled of it counts as on the shelf by its own record, file by file (`node.bundles.compiled`).
 """
 
@@ -10,54 +11,33 @@ import json
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from node.bundles.classifying import unfit_statistics
 from node.bundles.compiled import Compiled, Key, Record, keys_of
-from node.bundles.golden import FILE as GOLDEN
+from node.bundles.evaluated import evaluation_note
+from node.bundles.examining import Examined, examine
 from node.bundles.golden import golden_problems
 from node.bundles.machine import engine_version, this_machine
 from node.bundles.manifest import (
     Bundle,
-    Manifest,
-    UnreadableBundleError,
-    file_hash,
-    read_manifest,
     tree_hash,
 )
 from node.bundles.runner import Runner
 from node.bundles.standing import Standing, is_old, standing_of
 from node.bundles.ways import AUTO, Way, Wish, Wishes, advice, candidates
-from node.bundles.weights import (
-    BY_MONAI,
-    SUFFIXES,
-    UnfitWeightsError,
-    by_monai_problems,
-    engine_for,
-    missing_for,
-)
 from node.clock import Clock, SystemClock
 from node.rules.failures import Fault, Refusal
 
 if TYPE_CHECKING:
     from node.bundles.importing import Order
 
-__all__ = ["Bundle", "Shelf"]
+__all__ = ["Bundle", "Shelf", "to_be_evaluated"]
 
 TRIAL = "TRIAL: this model is not on the shelf, and nobody has checked it"
 RECORD = "shelf.json"
 RETIRED = ".retired"
-NEEDED = ("docs/README.md", "LICENSE", GOLDEN)
-
-
-@dataclass(frozen=True, slots=True)
-class _Examined:
-    """A bundle as it was found: what can be used of it, and what is wrong with it."""
-
-    bundle: Bundle | None
-    problems: list[str]
 
 
 class Shelf:
@@ -110,7 +90,7 @@ class Shelf:
 
         It is for research, whatever it says, and needs neither card nor licence yet.
         """
-        examined = _examine(path.resolve(), needed=())
+        examined = examine(path.resolve(), needed=(), evaluated=False)
         if examined.bundle is None or examined.problems:
             return _unfit(path.name, examined.problems)
         bundle = examined.bundle
@@ -120,6 +100,11 @@ class Shelf:
     def fitness(self, name: str) -> list[str]:
         """Say everything that keeps a bundle from being run; nothing when it is fit."""
         return self._examine_recorded(name).problems
+
+    def note(self, name: str) -> str:
+        """Say what one should know of the evaluation of a bundle that runs without it, or ""."""
+        bundle = self.get(name)
+        return "" if isinstance(bundle, Refusal) else evaluation_note(bundle.path, bundle.manifest)
 
     def recorded_hash(self, name: str) -> str:
         """Give the digest that is on record for a bundle, "" for none; it is not checked here."""
@@ -133,7 +118,7 @@ class Shelf:
             name: the bundle's folder.
             by: who says so; by default the user id of this process.
         """
-        examined = _examine(self._dir / name)
+        examined = examine(self._dir / name)
         if examined.bundle is None or examined.problems:
             return _unfit(name, examined.problems)
         record = self._record()
@@ -164,7 +149,7 @@ class Shelf:
             threads: CPU threads for the golden cases.
         """
         source = path.resolve()
-        examined = _examine(source)
+        examined = examine(source)
         if examined.bundle is None or examined.problems:
             return _unfit(source.name, examined.problems)
         problems = _golden(examined.bundle, threads)
@@ -192,9 +177,9 @@ class Shelf:
                 made = bring(order, Path(work), threads)
                 if isinstance(made, Refusal):
                     return made
-                bundle = _examine(made).bundle
+                bundle = examine(made).bundle
                 if bundle is None:
-                    return _unfit(order.name, _examine(made).problems)
+                    return _unfit(order.name, examine(made).problems)
                 refusal = write_case(bundle, runner, Path(work))
                 return refusal or self.add(made, by, threads)
         finally:
@@ -270,10 +255,10 @@ class Shelf:
         incoming.rename(target)
         incoming.parent.rmdir()
 
-    def _examine_recorded(self, name: str) -> _Examined:
+    def _examine_recorded(self, name: str) -> Examined:
         if not name or name.startswith(".") or "/" in name:
-            return _Examined(None, [f"{name!r} is no name of a bundle"])
-        examined = _examine(self._dir / name)
+            return Examined(None, [f"{name!r} is no name of a bundle"])
+        examined = examine(self._dir / name)
         if examined.bundle is None:
             return examined
         recorded = self.recorded_hash(name)
@@ -294,80 +279,12 @@ class Shelf:
         return found if isinstance(found, dict) else {}
 
 
-def _examine(folder: Path, needed: tuple[str, ...] = NEEDED) -> _Examined:
-    """Look at a bundle, without executing anything of it."""
-    if not folder.is_dir():
-        return _Examined(None, [f"there is no folder {folder.name} on the shelf"])
-    try:
-        digest = tree_hash(folder)
-    except (OSError, UnreadableBundleError) as error:
-        return _Examined(None, [str(error)])
-    problems = [f"{name} is missing" for name in needed if not (folder / name).is_file()]
-    manifest = read_manifest(folder, digest)
-    if isinstance(manifest, list):
-        return _Examined(None, problems + manifest)
-    problems += _weight_problems(folder, manifest)
-    engine, weights, why_not = _choose(folder, manifest)
-    if engine is None or weights is None:
-        return _Examined(None, problems + why_not)
-    problems += _other_problems(folder, manifest, engine)
-    if manifest.by_monai:
-        problems += by_monai_problems(weights)
-        engine = BY_MONAI
-    if engine == "state_dict" and manifest.recipe.network is None:
-        problems.append("configs/inference.json: network_def must name one of monai.networks.nets")
-    return _Examined(Bundle(folder, digest, manifest, weights, engine), problems)
-
-
-def _weight_problems(folder: Path, manifest: Manifest) -> list[str]:
-    problems = []
-    for name, stated in manifest.weights.items():
-        path = folder / name
-        if not path.is_file():
-            problems.append(f"weights {name} are missing")
-        elif file_hash(path) != stated.lower():
-            problems.append(f"weights {name} do not have the sha256 that metadata.json states")
-    present = {
-        path.relative_to(folder).as_posix()
-        for path in (folder / "models").rglob("*")
-        if path.is_file() and path.name != ".gitkeep"
-    }
-    unlisted = sorted(present - set(manifest.weights))
-    return problems + [f"{name} is not among dicom.weights in metadata.json" for name in unlisted]
-
-
-def _other_problems(folder: Path, manifest: Manifest, engine: str) -> list[str]:
-    """Look at what a classification needs besides: the networks of an ensemble, and statistics."""
-    problems: list[str] = []
-    said = manifest.classifying
-    if said.novelty is not None and said.novelty.statistics:
-        problems += unfit_statistics(folder, said.novelty.statistics)
-    if not said.members:
-        return problems
-    if said.members[0] != next(iter(manifest.weights)):
-        problems.append("the first of dicom.weights must be the first of the members")
-    paths = [folder / name for name in said.members if (folder / name).is_file()]
-    kinds = {engine_for(path) for path in paths} - {engine}
-    return [*problems, *(f"its networks are of two kinds: {engine}, {one}" for one in kinds)]
-
-
-def _choose(folder: Path, manifest: Manifest) -> tuple[str | None, Path | None, list[str]]:
-    """Choose the first weight file that an installed engine opens; say why not the others."""
-    why_not = []
-    for name in manifest.weights:
-        path = folder / name
-        if path.suffix == ".bin" and path.with_suffix(".xml").is_file():
-            continue
-        try:
-            engine = engine_for(path) if path.is_file() else ""
-        except UnfitWeightsError as error:
-            # one pickle is enough to refuse the whole bundle, even beside weights that are fine
-            return None, None, [str(error)]
-        missing = missing_for(engine) if engine else f"{name} is missing"
-        if not missing:
-            return engine, path, []
-        why_not.append(missing)
-    return None, None, why_not or [f"no weights; {', '.join(SUFFIXES)} can be"]
+def to_be_evaluated(folder: Path) -> Bundle | Refusal:
+    """Give a bundle where it lies, on record or not, so that its evaluation can be made."""
+    examined = examine(folder.resolve(), evaluated=False)
+    if examined.bundle is None or examined.problems:
+        return _unfit(folder.name, examined.problems)
+    return examined.bundle
 
 
 def _golden(bundle: Bundle, threads: int) -> list[str]:

@@ -100,6 +100,8 @@ def _check(shelf: Shelf, names: list[str], threads: int) -> int:
         say(f"{name}: {'NOT fit to run' if problems else 'fit to run, its golden case comes out'}")
         for problem in problems:
             say(f"  {problem}")
+        if note := shelf.note(name):
+            say(f"  {note}")
         for record, unused in shelf.records(name):
             say(f"  {_line(record, unused)}")
     return 1 if unfit else 0

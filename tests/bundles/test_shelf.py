@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from node.bundles import shelf as shelf_module
+from node.bundles import examining
 from node.bundles import standing
 from node.bundles.manifest import Bundle
 from node.bundles.shelf import Shelf
@@ -172,13 +172,13 @@ class TestLookingAgain:
         """A shelf that was looked at, and how often it has read a bundle since."""
         monkeypatch.setattr(standing, "SETTLED_SECONDS", -60.0)
         assert isinstance(shelf.get("brain_mask"), Bundle)
-        real, read = shelf_module.tree_hash, []
+        real, read = examining.tree_hash, []
 
         def counted(folder):
             read.append(folder)
             return real(folder)
 
-        monkeypatch.setattr(shelf_module, "tree_hash", counted)
+        monkeypatch.setattr(examining, "tree_hash", counted)
         return shelf, read
 
     def test_what_nobody_touched_is_not_read_again(self, looked):
@@ -217,5 +217,5 @@ class TestLookingAgain:
     def test_a_fresh_look_is_not_relied_upon(self, shelf, monkeypatch):
         monkeypatch.setattr(standing, "SETTLED_SECONDS", 3600.0)
         shelf.get("brain_mask")
-        monkeypatch.setattr(shelf_module, "tree_hash", lambda _: "0" * 64)
+        monkeypatch.setattr(examining, "tree_hash", lambda _: "0" * 64)
         assert isinstance(shelf.get("brain_mask"), Refusal)

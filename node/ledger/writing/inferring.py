@@ -11,6 +11,7 @@ from node.ledger.schema import job as table
 from node.ledger.schema import result as results
 from node.ledger.transactions import LeaseLostError, Page, Transactions
 from node.ledger.writing.owing import owe
+from node.ledger.writing.superseding import note_superseded
 from node.rules import states
 from node.rules.events import Event
 from node.rules.nouns import Job, Result
@@ -56,7 +57,10 @@ class Inferring(Transactions):
             return job_of({**row, **values})
 
     def extend_lease(self, job_id: str, worker: str, lease_seconds: float) -> bool:
-        """Hold a job for longer; False when it is no longer held by this worker."""
+        """Hold a job for longer; False when it is no longer held by this worker.
+
+        So it is, too, when images came that the job does not read (`superseding`).
+        """
         with self._writing() as page:
             later = (
                 update(table)
@@ -178,7 +182,7 @@ class Inferring(Transactions):
             _move(page, row, Event.JOB_FINISHED, values, told)
             _note_withheld(page, row, results, str(findings.get("withheld", "")))
             _keep_and_owe(page, row, results, destinations)
-            _supersede(page, row)
+            note_superseded(page, row)
 
     def _end(
         self,
@@ -207,29 +211,6 @@ def _note_withheld(page: Page, row: Row, results: Sequence[Result], reason: str)
     if kept:
         about = {"results": kept, "reason": reason}
         page.note(Event.RESULTS_WITHHELD, f"job {row['job_id']}", job_concerns(row), about)
-
-
-def _supersede(page: Page, row: Row) -> None:
-    """Mark what the same model made of the newest edition before: it is not of all the images."""
-    earlier = (
-        select(table)
-        .join(results, results.c.job_id == table.c.job_id)
-        .where(table.c.series_instance_uid == row["series_instance_uid"])
-        .where(table.c.model == row["model"], table.c.edition < row["edition"])
-        .where(~results.c.withheld, results.c.kind != "PREVIEW")
-        .order_by(table.c.edition.desc(), table.c.finished_at.desc())
-    )
-    old = page.connection.execute(earlier.limit(1)).mappings().first()
-    if old is None:
-        return
-    theirs = select(results.c.kind, results.c.sop_instance_uid).where(
-        results.c.job_id == old["job_id"], ~results.c.withheld, results.c.kind != "PREVIEW"
-    )
-    told = [
-        {"kind": one.kind, "sop": one.sop_instance_uid} for one in page.connection.execute(theirs)
-    ]
-    about = {"by": row["job_id"], "edition": row["edition"], "results": told}
-    page.note(Event.RESULTS_SUPERSEDED, f"job {old['job_id']}", job_concerns(old), about)
 
 
 class ResultChangedError(Exception):

@@ -71,23 +71,22 @@ def settle(
     evidence: SeriesEvidence,
     now: datetime,
     patience: Patience,
-    watched: float = 0.0,
+    watched: float | None = None,
     contents: Contents | None = None,
 ) -> Verdict:
     """Decide on one series.
 
-    Quiet time is counted from the last instance or the last closing association, whichever was
-    later, on the wall clock, or for as long as this process has watched the series stand still
-    (`watched`, seconds on a clock that never jumps): whichever is longer. So a clock that was set
-    back neither hangs a series nor cuts one short by more than it was watched.
+    Quiet time is for how long this process has watched the series stand still (`watched`, seconds
+    on a clock that never jumps). So a wall clock that is set forwards cuts no series short, one
+    that is set back hangs none, and after a restart the wait begins anew. Who has watched nothing
+    (None) goes by the wall clock, from the last instance or the last closing association, whichever
+    was later.
 
     `contents` is what its images say (`rules.completing`); None or fewer images than the evidence
     counts when they could not all be looked at, and then they say nothing.
     """
-    since = evidence.last_received
-    if evidence.last_closed is not None and evidence.last_closed > since:
-        since = evidence.last_closed
-    quiet = max((now - since).total_seconds(), watched)
+    since = max(evidence.last_received, evidence.last_closed or evidence.last_received)
+    quiet = (now - since).total_seconds() if watched is None else watched
     wait = _wait(evidence, _heard(evidence, contents), patience)
     if quiet >= wait.seconds:
         return Verdict(settled=True, reason=f"{wait.why}, and nothing came for {wait.seconds:g} s")

@@ -69,6 +69,12 @@ def test_a_clock_set_back_does_not_hang_a_series():
     assert settle(evidence(closed=0), yesterday, PATIENCE, watched=5.0).settled
 
 
+def test_a_clock_that_is_set_forwards_cuts_no_series_short():
+    tomorrow = at(86_400)
+    assert not settle(evidence(closed=0), tomorrow, PATIENCE, watched=4.9).settled
+    assert settle(evidence(closed=0), tomorrow, PATIENCE, watched=5.0).settled
+
+
 SURE = Contents(images=20, announced=20, announced_by="Images in Acquisition", whole=True)
 
 

@@ -237,18 +237,6 @@ def test_a_restart_makes_no_second_run_and_loses_none(ward, when):
     assert ward.jobs() == [20]
 
 
-@pytest.mark.parametrize("jump", [-3600, -3, 3, 3600])
-def test_a_clock_that_jumps_makes_no_second_run_and_hangs_nothing(ward, jump):
-    images = ward.series(attributes=COUNTED)
-    ward.open("one")
-    ward.feed(images[:10], "one")
-    ward.clock.set_back(-jump)
-    ward.feed(images[10:], "one")
-    ward.close("one")
-    ward.wait(6)
-    assert ward.jobs() == [20]
-
-
 def test_fifty_series_at_once_make_fifty_runs(ward):
     series = [ward.series(f"s{number}", 6) for number in range(50)]
     for number in range(50):

@@ -23,7 +23,7 @@ class Ward:
         self.clock = FakeClock()
         self.home = Home(url, folder, self.clock)
         self.spool = Spool(folder / "spool")
-        self.patience = patience or Patience()
+        self.patience = patience or Patience(unknown=5.0)
         self.images = {}
         self.restart()
 

@@ -91,9 +91,9 @@ def _across_services() -> str:
 ### 5.6 Cross-Service Considerations
 The same images and the same bundle give the same results, byte for byte and under the same UIDs: to
 send one again changes nothing at its destination. A series that grows after it was read is read
-again; the report of its later edition names the earlier one in Predecessor Documents Sequence
-(0040,A360). Of one run, the segmentation is sent before the report that refers to it, and these
-before the other results.
+again; the report of its later edition names the earlier one and its segmentation in Predecessor
+Documents Sequence (0040,A360). Of one run, the segmentation is sent before the report that refers
+to it, and these before the other results.
 
 ### 5.7 Specific Character Sets
 Patient and study are taken over from the images byte for byte, with their Specific Character Set

@@ -120,7 +120,7 @@ def node_settings(folder: Path, *, pacs_port: int, settling: float) -> tuple[Pat
     settings = yaml.safe_load(Path("config.yaml").read_text())
     settings["node"] |= {"host": "127.0.0.1", "port": port, "data_dir": "node"}
     settings["models"]["dir"] = str(Path("models/bundles").resolve())
-    settings["settling"]["quiet_seconds"] = settling
+    settings["settling"] |= {"quiet_seconds": settling, "unknown_sender_seconds": settling}
     for peer in settings["peers"]:
         if peer["name"] == "pacs":
             peer["port"] = pacs_port

@@ -114,6 +114,12 @@ class Orthanc:
                 return True
         return False
 
+    def kill(self) -> None:
+        """End it by SIGKILL."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
     def stop(self) -> None:
         """Stop it; what it stored stays in its folder."""
         if self._process is not None:

@@ -33,6 +33,9 @@ _C_STORE_RQ, _C_ECHO_RQ, _NO_DATA_SET = b"\x01\x00", b"\x30\x00", b"\x01\x01"
 Buffers = Sequence[bytes | bytearray | memoryview]
 
 
+_ABORT = bytes((7, 0, 0, 0, 0, 4, 0, 0, 0, 0))
+
+
 class RefusedError(Exception):
     """The receiver did not do what it was asked to."""
 
@@ -49,6 +52,7 @@ class Association:
         """
         self._sop_class = sop_class.encode()
         self._message = 0
+        self._aborted = False
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.sendall(_request(called, self._sop_class))
@@ -70,10 +74,15 @@ class Association:
         trace: TracebackType | None,
     ) -> None:
         """Release it, or hang up after an error."""
-        if error is None:
+        if error is None and not self._aborted:
             self._socket.sendall(_RELEASE_RQ)
             self._read(_RELEASE_RP)
         self._socket.close()
+
+    def abort(self) -> None:
+        """Break it off (A-ABORT, PS3.8 9.3.8); nothing is released at the end."""
+        self._socket.sendall(_ABORT)
+        self._aborted = True
 
     def store(self, uid: bytes, fragments: Buffers) -> float:
         """Send a data set cut into `fragments`; give the seconds from its first byte to Success.

@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ import yaml
 from bench.orthanc import free_port
 from bench.turnaround import watched
 from bench.turnaround.launching import running
-from bench.turnaround.model import NAME
+from bench.turnaround.model import BOXED, NAME
 from bench.turnaround.records import MODEL, Run, Step
 from node.clock import SystemClock
 from node.ledger.opening import open_ledger
@@ -24,10 +25,15 @@ from node.ledger.opening import open_ledger
 EMERGENCY = "STAT"
 """The description of series that a route marks STAT."""
 RADNODE, BATCH = "radnode", "radnode, not preparing"
+BOX, BOX_BATCH = "radnode, box", "radnode, box, batch"
+BOXES = (BOX, BOX_BATCH)
+"""Those whose windows lie over the body only, by a network that stood the gate with its box."""
 VARIANTS: dict[str, Mapping[str, Mapping[str, object]]] = {
     RADNODE: {},
     "radnode, not streaming": {"preparing": {"streaming": False}},
     BATCH: {"preparing": {"series": 0}},
+    BOX: {},
+    BOX_BATCH: {"preparing": {"series": 0}},
 }
 """Ways of running radnode, each with what differs from the shipped configuration, by section."""
 
@@ -59,15 +65,33 @@ class Contender(ABC):
         self.folder = house.folder / name.replace(" ", "-").replace(",", "")
         self.port = free_port()
         self.stack = ExitStack()
+        self.processes: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
         """Start it, and wait until it takes images."""
         self.folder.mkdir(parents=True)
+        self._begin()
+        return self
+
+    def _begin(self) -> None:
         with ExitStack() as beginning:
             self.stack = beginning
             self.start()
             self.stack = beginning.pop_all()
-        return self
+
+    def crash(self) -> None:
+        """End all of it by SIGKILL, and start it again over what it had written."""
+        self.kill()
+        self.stack.close()
+        self.processes.clear()
+        self._begin()
+
+    def kill(self) -> None:
+        """End it by SIGKILL."""
+        for process in self.processes:
+            process.kill()
+        for process in self.processes:
+            process.wait()
 
     def __exit__(
         self,
@@ -122,7 +146,8 @@ class Radnode(Contender):
         for number, legs in enumerate(as_shipped()):
             log = self.folder / f"node-{number}.log"
             started = [*command, *legs, "--config", str(config)]
-            self.stack.enter_context(running(started, log, "radnode ready"))
+            process = self.stack.enter_context(running(started, log, "radnode ready"))
+            self.processes.append(process)
         self._ledger = open_ledger(None, self.folder / "node", SystemClock())
         self.stack.callback(self._ledger.close)
 
@@ -167,7 +192,7 @@ class Radnode(Contender):
             {
                 "name": name,
                 "when": {"Modality": "CT", "SeriesDescription": description},
-                "model": NAME,
+                "model": BOXED if self.name in BOXES else NAME,
                 "send_to": ["pacs"],
                 "stat": description == EMERGENCY,
             }

@@ -76,6 +76,10 @@ class StableSeries(Asking):
         self._orthanc.start()
         self.stack.callback(self._orthanc.stop)
 
+    def kill(self) -> None:
+        """End it by SIGKILL."""
+        self._orthanc.kill()
+
     def waiting(self, series: str) -> tuple[float, str]:  # noqa: ARG002 - the same for all
         """Give its StableAge."""
         return float(self._stable), "StableAge"
@@ -114,7 +118,8 @@ class Router(Asking):
         command = [str(python), "-u", "-m", "airouter", "serve", "--config", str(config)]
         salt = {"AIROUTER_DEID_SALT": secrets.token_hex(32)}
         log = self.folder / "router.log"
-        self.stack.enter_context(running(command, log, "AIROUTER up", salt))
+        process = self.stack.enter_context(running(command, log, "AIROUTER up", salt))
+        self.processes.append(process)
 
     def waiting(self, series: str) -> tuple[float, str]:  # noqa: ARG002 - the same for all
         """Give its study_quiet_seconds."""

@@ -15,13 +15,15 @@ SCANNER_PER_SECOND = 30.0
 class Part:
     """Slices `first` up to `end`, `pause` seconds after what was before.
 
-    `opens` begins a new association for them, having released the one before at once.
+    `opens` begins a new association for them, having released the one before at once. `aborts`
+    breaks it off behind them.
     """
 
     first: int
     end: int
     pause: float = 0.0
     opens: bool = False
+    aborts: bool = False
 
 
 def whole(series: Series) -> list[Part]:
@@ -57,6 +59,18 @@ class Scanner:
                     time.sleep(parts[number].pause)
                     last = self._store(association, series, parts[number])
                     number += 1
+                if parts[number - 1].aborts:
+                    association.abort()
+        return last
+
+    def interleave(self, together: Sequence[Series]) -> float:
+        """Send several series over one association, a slice of each in turn; see `send`."""
+        last = 0.0
+        with Association(self.port, self.called, SOP_CLASS, echoes=False) as association:
+            for number in range(max(one.slices for one in together)):
+                for series in together:
+                    if number < series.slices:
+                        last = self._store(association, series, Part(number, number + 1))
         return last
 
     def _store(self, association: Association, series: Series, part: Part) -> float:

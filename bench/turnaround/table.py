@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from bench.turnaround.contenders import BATCH, RADNODE
+from bench.turnaround.contenders import BATCH, BOX, BOXES, RADNODE
 from bench.turnaround.records import MODEL, SEG, Record
 from bench.turnaround.scenarios import Counted
 
@@ -12,6 +12,8 @@ OVERHEAD_SECONDS = 0.3
 """Expected of radnode at the median, SEG encoding apart."""
 MASK_SHARE = 0.4
 """Expected of streaming: from the last slice to the mask, as a part of the whole model run."""
+BOX_SHARE = 0.25
+"""The same with windows over the body only, as a part of the whole run without a box."""
 NAME = 26
 
 
@@ -127,32 +129,52 @@ def judged(records: Sequence[Record], counted: Sequence[Counted]) -> Iterator[Ju
             overhead = _median(ours, lambda one: one.overhead)
             yield Judged(f"{condition}: overhead in seconds", OVERHEAD_SECONDS, overhead)
     for condition in dict.fromkeys(one.condition for one in records):
-        shares = _shares([one for one in records if one.condition == condition])
-        if shares and "pace" in condition:
-            what = f"{condition}: mask after the last slice, of the batch run's model"
-            yield Judged(what, MASK_SHARE, statistics.median(shares))
-    masks = {one.frames for one in records if one.contender.startswith(RADNODE) and one.frames}
-    if masks:
-        yield Judged("masks of radnode that differ from its first", 0, len(masks) - 1)
-    wrong = [one.fragments + one.doubles for one in counted if one.contender == RADNODE]
-    if wrong:
-        yield Judged("scenarios: runs on fragments, and runs too many", 0, sum(wrong))
+        here = [one for one in records if one.condition == condition]
+        for name, bound in ((RADNODE, MASK_SHARE), (BOX, BOX_SHARE)):
+            shares = _shares(here, name)
+            if shares and "pace" in condition:
+                what = f"{condition}: mask of {name} after the last slice, of the batch run"
+                yield Judged(what, bound, statistics.median(shares))
+    yield from _differing(records)
+    yield from _scenarios_judged(counted)
 
 
-def _shares(here: Sequence[Record]) -> list[float]:
+def _differing(records: Sequence[Record]) -> Iterator[Judged]:
+    """Count masks: streamed or not, they are the same, each kind of windows by itself."""
+    ours = [one for one in records if one.contender.startswith(RADNODE) and one.frames]
+    for of, boxed in (("radnode", False), ("radnode with a box", True)):
+        masks = {one.frames for one in ours if (one.contender in BOXES) is boxed}
+        if masks:
+            yield Judged(f"masks of {of} that differ from its first", 0, len(masks) - 1)
+
+
+def _scenarios_judged(counted: Sequence[Counted]) -> Iterator[Judged]:
+    """Expect of radnode that all are right, and of each peer that one at least is not."""
+    for name in dict.fromkeys(one.contender for one in counted):
+        here = [one for one in counted if one.contender == name]
+        right = sum(one.is_right for one in here)
+        if name == RADNODE:
+            wrong = sum(one.fragments + one.doubles for one in here)
+            yield Judged("radnode: runs on fragments, and runs too many", 0, wrong)
+            yield Judged("radnode: scenarios that did not come out right", 0, len(here) - right)
+        else:
+            yield Judged(f"{name}: scenarios right, of {len(here)}", len(here) - 1, right)
+
+
+def _shares(here: Sequence[Record], name: str) -> list[float]:
     """Give what part of a batch run's model time passed until the streamed mask, by round."""
     batch = {one.round: one.seconds(MODEL) for one in here if one.contender == BATCH}
     return [
         one.mask / whole
         for one in here
-        if one.contender == RADNODE and one.mask and (whole := batch.get(one.round))
+        if one.contender == name and one.mask and (whole := batch.get(one.round))
     ]
 
 
 def show_judged(judgements: Sequence[Judged]) -> None:
     """Print what was expected of radnode and what was measured."""
     if judgements:
-        print("\nExpected of radnode")
+        print("\nExpected")
     for one in judgements:
         verdict = "met" if one.met else "NOT MET"
         print(f"  {verdict:8} {one.what:86} <= {one.bound:<6g} {one.measured:.3f}")

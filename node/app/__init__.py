@@ -11,7 +11,7 @@ from node import __version__, log
 from node.app.belfry import Belfry, bells_of
 from node.app.furnishing import furnish
 from node.app.house import LEGS, WITH_INFER, House, open_house, peers_of, routes_of, security_of
-from node.app.system import is_gone, notify, worker_name
+from node.app.system import is_gone, lives, notify, worker_name
 from node.clock import SystemClock
 from node.config import Config
 from node.rules.events import Event
@@ -66,7 +66,7 @@ def _run_house(
     with ExitStack() as stack:
         ledger, spool = open_house(config, clock)
         stack.callback(ledger.close)
-        rooms = Rooms(ledger, spool, clock, worker_name())
+        rooms = Rooms(ledger, spool, clock, worker_name(), lives)
         house = House(config, clock, rooms, _hang_bells(config, legs, stack), security_of(config))
         signal.signal(signal.SIGHUP, lambda *_: _reload(house, front))
         if announce is not None:

@@ -47,6 +47,7 @@ def _furnish_settle(house: House) -> None:
         counted=settling.pacs_count_seconds,
         incomplete=settling.incomplete_seconds,
         shortest=settling.shortest_seconds,
+        unknown=settling.unknown_sender_seconds,
     )
     counts = PacsCount(
         peers_of(house.config),

@@ -28,6 +28,13 @@ def is_gone(worker: str) -> bool:
     return host == socket.gethostname() and pid.isdigit() and _began(int(pid)) != began
 
 
+def lives(worker: str) -> bool:
+    """Say whether a worker is a process of this host and alive, as far as it can be seen."""
+    host, _, rest = worker.partition(":")
+    pid, _, began = rest.partition(":")
+    return host == socket.gethostname() and pid.isdigit() and _began(int(pid)) == began != ""
+
+
 def _began(pid: int) -> str:
     """Give the process's start time in ticks since boot (proc(5)), "" when there is none."""
     try:

@@ -1,9 +1,11 @@
 """Hands a series to the model's process slice by slice, while it arrives."""
 
+import math
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 
@@ -48,7 +50,9 @@ class Grid(Protocol):
 class Following:
     """One series on its way to one model. Whatever fails, the series can be looked at as a whole.
 
-    Slices lie in a file that both processes map; it is as large as the slots that are filled.
+    Slices lie in a file that the model's process maps; it is as large as the slots that are filled.
+    They are written there and not mapped here: a full disk answers a write with an error, and a
+    process that writes to mapped memory with SIGBUS.
     """
 
     def __init__(
@@ -70,7 +74,12 @@ class Following:
         self._timeout = timeout_s
         self._path = folder / SLICES
         size = (grid.slots, *grid.shape)
-        self._file = np.lib.format.open_memmap(self._path, "w+", dtype=np.int16, shape=size)
+        self._file = self._path.open("wb", buffering=0)
+        try:
+            self._begins = _lay_out(self._file, size)
+        except OSError:
+            self.close()
+            raise
         self._waiting: list[int] = []
         self._begun = False
         self.why = ""
@@ -84,9 +93,19 @@ class Following:
             self.why = "its values are no 16-bit whole numbers"
         elif values.shape != self._grid.shape:
             self.why = "a slice is of another size"
-        else:
-            self._file[slot] = values
+        elif self._written(slot, np.ascontiguousarray(values, "<i2")):
             self._waiting.append(slot)
+
+    def _written(self, slot: int, values: np.ndarray) -> bool:
+        left, at = values.data.cast("B"), self._begins + slot * values.nbytes
+        try:
+            while left:
+                count = os.pwrite(self._file.fileno(), left, at)
+                left, at = left[count:], at + count
+        except OSError as error:
+            self.why = f"a slice cannot be written: {error.strerror}"
+            return False
+        return True
 
     def push(self) -> None:
         """Hand over what waits, unless the process is at work for somebody else."""
@@ -145,6 +164,16 @@ class Following:
 
     def close(self) -> None:
         """Give the folder back; who has mapped the file keeps what it sees."""
+        self._file.close()
         self._path.unlink(missing_ok=True)
         with suppress(OSError):
             self._path.parent.rmdir()
+
+
+def _lay_out(file: BinaryIO, shape: tuple[int, ...]) -> int:
+    """Make the file that of an array of zeros, without a byte of them; give where they begin."""
+    header = {"descr": "<i2", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    begins = file.tell()
+    file.truncate(begins + 2 * math.prod(shape))
+    return begins

@@ -208,6 +208,7 @@ class SettlingSection(Section):
     pacs_count_seconds: Number = 2.0
     incomplete_seconds: Number = 60.0
     shortest_seconds: Number = 1.0
+    unknown_sender_seconds: Number = 60.0
 
 
 class PreparingSection(Section):

@@ -32,12 +32,16 @@ def place(path: Path) -> Placed | None:
         return None
     number = found.number("InstanceNumber")
     orientation = found.numbers("ImageOrientationPatient")
+    parts = found.whole("InConcatenationTotalNumber", 0)
     return Placed(
         sop_instance_uid=found.text("SOPInstanceUID"),
         number=int(number) if number is not None else None,
         acquisition=found.text("AcquisitionNumber"),
         stack=(_rounded(orientation), *(found.text(keyword) for keyword in _APART)),
         along=_along(found, orientation),
+        frames=found.whole("NumberOfFrames", 1),
+        concatenation=found.text("ConcatenationUID"),
+        parts=parts if parts > 0 else None,
     )
 
 

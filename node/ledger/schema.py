@@ -18,7 +18,7 @@ from sqlalchemy import (
 
 from node.ledger.columns import Flag, Moment, Plain, Structure
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every revision that this version of the node knows, oldest first; the last one is ours."""
 
 metadata = MetaData(
@@ -159,7 +159,8 @@ habit = Table(
     Column("calling_ae", Plain, primary_key=True, doc="the sender's AE title"),
     Column("series", Integer, nullable=False, doc="how many series of it have settled"),
     Column("pause_ms", Integer, nullable=False, doc="its longest pause inside one; old ones fade"),
-    info={"about": "How long senders pause inside a series."},
+    Column("splits", Integer, nullable=False, doc="how many of them came in parts"),
+    info={"about": "How long senders pause inside a series, and how often they send one in parts."},
     sqlite_strict=True,
 )
 

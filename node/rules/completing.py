@@ -1,8 +1,9 @@
 """What the images of a series say about whether some of them are still to come.
 
 Images are numbered, they lie in even steps along a stack, the stacks of one series (echoes, phases,
-b-values) are equally long, and some say how many they are. Each is evidence, none is proof: a
-number may be left out, a stack be uneven. So what is found here is weighed in `rules.settling`.
+b-values) are equally long, and some say how many they are, or how many phases there will be, or
+into how many parts they were cut. Each is evidence, none is proof: a number may be left out, a
+stack be uneven. So what is found here is weighed in `rules.settling`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +25,9 @@ class Contents:
 
     `announced` is how many images they say that there are (None: they do not say), `announced_by`
     the attribute that says so. `holes` says in words what seems to be missing among them. `whole`
-    means that they look complete by themselves: numbered from 1 on without a gap, or in even steps.
+    means that they look complete by themselves: numbered from 1 on without a gap, or in even steps,
+    which the first half of a series does as well. `one_for_all` means that there is a single image,
+    of many frames, which was not sent in parts: few senders make two of those.
     """
 
     images: int = 0
@@ -32,6 +35,7 @@ class Contents:
     announced_by: str = ""
     holes: tuple[str, ...] = ()
     whole: bool = False
+    one_for_all: bool = False
 
 
 def examine(images: Sequence[Placed], attributes: Mapping[str, Attribute]) -> Contents:
@@ -41,14 +45,24 @@ def examine(images: Sequence[Placed], attributes: Mapping[str, Attribute]) -> Co
         images: where each image has its place; those whose header cannot be read are left out.
         attributes: of the series' first image, as `dicom.header` reads them.
     """
-    announced = _announced(images, attributes)
-    holes = [*_number_holes(images), *_position_holes(images), *_stack_holes(images)]
+    announced, by = _announced(images, attributes), "Images in Acquisition"
+    if announced is None:
+        announced, by = _parts(images), "In-concatenation Total Number"
+    holes = [
+        *_number_holes(images),
+        *_position_holes(images),
+        *_stack_holes(images),
+        *_phase_holes(images, attributes),
+    ]
+    is_one = len(images) == 1 and images[0].frames > 1 and not images[0].concatenation
+    regular = is_one or _numbered_from_one(images) or _has_regular_stack(images)
     return Contents(
         images=len(images),
         announced=announced,
-        announced_by="" if announced is None else "Images in Acquisition",
+        announced_by="" if announced is None else by,
         holes=tuple(holes),
-        whole=not holes and (_numbered_from_one(images) or _has_regular_stack(images)),
+        whole=not holes and regular,
+        one_for_all=is_one,
     )
 
 
@@ -62,6 +76,17 @@ def _announced(images: Sequence[Placed], attributes: Mapping[str, Attribute]) ->
         return None
     announced = int(said) * max(1, len({one.acquisition for one in images}))
     return None if len(images) > announced else announced
+
+
+def _parts(images: Sequence[Placed]) -> int | None:
+    """Give how many parts of images there are, if all of them are parts and say so (0020,9163)."""
+    totals: dict[str, int] = {}
+    for one in images:
+        if not one.concatenation or one.parts is None:
+            return None
+        totals[one.concatenation] = max(one.parts, totals.get(one.concatenation, 0))
+    announced = sum(totals.values())
+    return announced if images and announced >= len(images) else None
 
 
 def _numbers(images: Sequence[Placed]) -> list[int]:
@@ -135,3 +160,18 @@ def _stack_holes(images: Sequence[Placed]) -> list[str]:
         for of_one in lengths.values()
         if len(of_one) > 1 and max(of_one) >= FEWEST_POSITIONS
     ]
+
+
+def _phase_holes(images: Sequence[Placed], attributes: Mapping[str, Attribute]) -> list[str]:
+    """Count what is missing to (0020,0105) Number of Temporal Positions, each as the fullest stack.
+
+    It speaks of what is missing alone: when so many are there, another echo may still be to come.
+    """
+    said = attributes.get("NumberOfTemporalPositions")
+    if not isinstance(said, float) or said < 2 or said != int(said):
+        return []
+    fullest = max((len(positions) for positions in _stacks(images).values()), default=0)
+    missing = int(said) * fullest - len(images)
+    if fullest < FEWEST_POSITIONS or missing <= 0:
+        return []
+    return [f"{missing} of {int(said)} temporal positions of {fullest} slices"]

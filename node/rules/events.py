@@ -32,6 +32,7 @@ class Event(StrEnum):
     JOB_REFUSED = "job_refused"
     JOB_FAILED = "job_failed"
     JOB_FINISHED = "job_finished"
+    JOB_SUPERSEDED = "job_superseded"
     RESULTS_WITHHELD = "results_withheld"
     RESULTS_SUPERSEDED = "results_superseded"
 

@@ -174,11 +174,13 @@ class SeriesEvidence:
 class Habit:
     """What was learnt of a sender: how many series it sent, and its longest pause inside one (s).
 
-    Old pauses fade: each series that goes faster makes the longest one a little shorter.
+    Old pauses fade: each series that goes faster makes the longest one a little shorter. `splits`
+    of the series came in parts: an association was released, and a later one brought the rest.
     """
 
     series: int
     pause: float
+    splits: int = 0
 
 
 class Source(StrEnum):
@@ -211,7 +213,8 @@ class Placed:
 
     `number` is its Instance Number, `acquisition` its Acquisition Number, `along` where its centre
     lies along the normal of its plane (mm). Images of one stack have the same `stack`; its first
-    part is the orientation.
+    part is the orientation. An image of many `frames` that was sent in parts (PS3.3 C.7.6.16.1) is
+    known by its `concatenation`, and `parts` is how many there are (None: it does not say).
     """
 
     sop_instance_uid: str
@@ -219,6 +222,9 @@ class Placed:
     acquisition: str = ""
     stack: tuple[str, ...] = ()
     along: float | None = None
+    frames: int = 1
+    concatenation: str = ""
+    parts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ JOB = {
     "done": "results are in the spool and deliveries are queued",
     "refused": "the series cannot be used by the model; the reason is kept",
     "failed": "tried as often as allowed; a person may retry it",
+    "superseded": "more images came before anything of it was owed; the next edition has its job",
 }
 DELIVERY = {
     "queued": "to be sent, not before its time",
@@ -44,12 +45,15 @@ TRANSITIONS: dict[str, dict[tuple[str, Event], str]] = {
         ("", Event.JOB_HELD): "held",
         ("held", Event.JOB_RELEASED): "waiting",
         ("held", Event.JOB_RETRIED): "waiting",
+        ("held", Event.JOB_SUPERSEDED): "superseded",
         ("waiting", Event.JOB_CLAIMED): "running",
+        ("waiting", Event.JOB_SUPERSEDED): "superseded",
         ("running", Event.JOB_LAPSED): "waiting",
         ("running", Event.JOB_RETRIED): "waiting",
         ("running", Event.JOB_REFUSED): "refused",
         ("running", Event.JOB_FAILED): "failed",
         ("running", Event.JOB_FINISHED): "done",
+        ("running", Event.JOB_SUPERSEDED): "superseded",
         ("refused", Event.JOB_RETRIED): "waiting",
         ("failed", Event.JOB_RETRIED): "waiting",
     },

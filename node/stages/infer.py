@@ -86,6 +86,7 @@ class Infer:
         self._spool = rooms.spool
         self._clock = rooms.clock
         self._worker = rooms.worker
+        self._lives = rooms.lives
         self._shelf = shelf
         self._runner = runner
         self._limits = limits
@@ -98,9 +99,10 @@ class Infer:
 
     def step(self) -> float:
         """Do one job, if there is one."""
-        for job_id in self._ledger.jobs_lapsed():
+        for job_id in self._ledger.jobs_lapsed(self._is_at_it):
             log.say(Event.JOB_LAPSED, "warning", job=job_id)
-        job = self._ledger.claim_job(self._worker, LEASE_SECONDS)
+        pause = self._limits.pauses.longest
+        job = self._ledger.claim_job(self._worker, LEASE_SECONDS, None, pause)
         if job is None:
             self._warm_up()
             return 1.0
@@ -109,6 +111,10 @@ class Infer:
             self._carry(job)
         self._spool.clear_work(job.job_id)
         return 0.0
+
+    def _is_at_it(self, worker: str) -> bool:
+        """Say whether another process is known to live; this one has no job while it asks."""
+        return worker != self._worker and self._lives(worker)
 
     def _warm_up(self) -> None:
         """Start one more model's process while there is nothing to do, each once."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from node import log
 from node.dicom.placing import place
@@ -57,6 +58,7 @@ class Settle:
         self._bundle_hash = bundle_hash
         self._infer = infer
         self._watched: dict[str, _Watched] = {}
+        self._over: dict[str, tuple[datetime, float]] = {}
 
     def step(self) -> float:
         """Settle what can be; give the time until the next series may be ready."""
@@ -89,6 +91,7 @@ class Settle:
             evidence.instances,
             evidence.open_associations,
             evidence.last_received,
+            evidence.last_closed,
         )
         known = self._watched.get(evidence.series_instance_uid)
         if known is None or known.shape != shape:
@@ -138,13 +141,22 @@ class Settle:
             study = self._ledger.study_series(held.study_instance_uid)
             lacking = studying.lacking(route.study, study)
             over = studying.over_at(route.study, study)
-        now = self._clock.now()
-        if lacking and (over is None or now < over):
-            return 1.0 if over is None else (over - now).total_seconds()
+        left = self._left(held.job_id, over) if over is not None else 1.0
+        if lacking and (over is None or left > 0):
+            return left
+        self._over.pop(held.job_id, None)
         self._ledger.job_released(held.job_id, lacking)
         log.say(Event.JOB_RELEASED, job=held.job_id, series=held.series_instance_uid)
         self._infer.ring()
         return 1.0
+
+    def _left(self, job_id: str, over: datetime) -> float:
+        """Give the seconds until a wait is over, by the wall clock as it was first looked at."""
+        known = self._over.get(job_id)
+        if known is None or known[0] != over:
+            seconds = (over - self._clock.now()).total_seconds()
+            known = self._over[job_id] = (over, self._clock.monotonic() + seconds)
+        return known[1] - self._clock.monotonic()
 
     def _lacking(self, evidence: SeriesEvidence, route: Route) -> str:
         """Say what the study lacks now that this series has settled."""

@@ -18,12 +18,16 @@ FAILURES_ALLOWED = 20
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """What every leg leans on; `worker` names this process in leases."""
+    """What every leg leans on; `worker` names this process in leases.
+
+    `lives` says whether the worker of that name is a process of this host and alive.
+    """
 
     ledger: Ledger
     spool: Spool
     clock: Clock
     worker: str
+    lives: Callable[[str], bool] = lambda _: False
 
 
 class Leg(Protocol):

@@ -269,3 +269,26 @@ def test_the_same_spacing_but_for_rounding_is_the_same():
         stream.feed(number, values)
         stream.advance()
     np.testing.assert_array_equal(chosen.finish_stream(stream, axial(), SHAPE), whole)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["number known", "number unknown"])
+@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
+def test_windows_over_the_body_only_find_the_same_while_slices_come(order, known):
+    voxels, affine = volume(), axial()
+    voxels[:, :12] = voxels[:, :, :9] = -1000
+    windows = step(
+        "SlidingWindowInferer",
+        roi_size=[16, 20, 24],
+        overlap=0.4,
+        mode="gaussian",
+        sw_batch_size=3,
+        box={"above": -900, "scores": [1, 0, 0]},
+    )
+    child = pipeline(windows=windows)
+    whole, _ = child.run(voxels, affine, predict)
+    assert child.why_not_streamed(affine, SHAPE[1:]) == ""
+    stream = child.stream(affine, SHAPE[1:], predict, len(voxels) if known else None)
+    for number in order(len(voxels)):
+        stream.feed(int(number), voxels[number])
+        stream.advance()
+    np.testing.assert_array_equal(child.finish_stream(stream, affine, SHAPE), whole)

@@ -64,6 +64,7 @@ class NodeProcess:
                 "quiet_seconds": 0.5,
                 "aborted_association_quiet_seconds": 1,
                 "incomplete_seconds": 1,
+                "unknown_sender_seconds": 0.5,
             },
             "delivery": {"retry_first_seconds": 0.5, "retry_longest_seconds": 2},
         }

@@ -4,6 +4,7 @@ import pytest
 
 from bench.turnaround.records import Record
 from bench.turnaround.scenarios import Counted
+from bench.turnaround.table import judged
 
 
 def journey(*steps, turnaround=3.0, waiting=0.0):
@@ -56,3 +57,30 @@ def test_runs_on_fragments_and_runs_too_many_are_told_apart(
 ):
     counted = Counted("a scenario", "someone", 300, images, 1, 1, editions)
     assert (counted.fragments, counted.doubles, counted.is_right) == (fragments, doubles, right)
+
+
+@pytest.mark.parametrize(
+    ("images", "fragments", "doubles", "right"),
+    [
+        ([300, 300], 0, 0, True),
+        ([300], 0, 0, False),
+        ([150, 300, 300], 1, 0, False),
+        ([300, 300, 300], 0, 1, False),
+    ],
+)
+def test_two_series_at_once_are_two_runs(images, fragments, doubles, right):
+    counted = Counted("a scenario", "someone", 300, images, 2, 2, 1, together=2)
+    assert (counted.fragments, counted.doubles, counted.is_right) == (fragments, doubles, right)
+
+
+def test_each_peer_is_expected_to_fail_one_and_radnode_none():
+    def said(name, *images):
+        return [Counted(str(n), name, 300, list(seen), 1, 1, 1) for n, seen in enumerate(images)]
+
+    counted = [
+        *said("radnode", [300], [300]),
+        *said("better", [300], [150, 300]),
+        *said("best", [300], [300]),
+    ]
+    met = {one.what.split(":")[0]: one.met for one in judged([], counted)}
+    assert met == {"radnode": True, "better": True, "best": False}

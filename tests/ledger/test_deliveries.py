@@ -189,3 +189,18 @@ def test_nobody_is_asked_to_commit_to_what_it_has_not_accepted(home):
     one, _ = claim(home)
     with pytest.raises(ForbiddenTransitionError):
         home.ledger.commitment_requested("2.25.1", [one.delivery_id])
+
+
+def test_a_clock_that_is_set_back_holds_no_delivery_for_longer_than_a_pause(home):
+    a_finished_job(home)
+    home.clock.set_back(3600)
+    assert home.ledger.destinations_waiting() == {"pacs": 2}
+    first, second = home.ledger.claim_deliveries("pacs", "w", 30, 10)
+    later = home.clock.now() + timedelta(seconds=300)
+    home.ledger.delivery_retried(first.delivery_id, "it is down", later)
+    assert home.ledger.destinations_waiting(300) == {}
+    assert home.ledger.claim_deliveries("pacs", "w", 30, 10, 300) == []
+    home.clock.set_back(3600)
+    assert home.ledger.destinations_waiting(300) == {"pacs": 1}
+    (again,) = home.ledger.claim_deliveries("pacs", "w", 30, 10, 300)
+    assert again.delivery_id == first.delivery_id != second.delivery_id

@@ -182,3 +182,23 @@ def test_nobody_ends_or_retries_what_is_not_running(home):
         home.ledger.job_retried(waiting.job_id, None, "again", now)
     with pytest.raises(ForbiddenTransitionError, match="unknown"):
         home.ledger.job_retried("no such job", None, "again", now)
+
+
+def test_a_clock_that_is_set_back_holds_no_new_job_and_none_for_longer_than_a_pause(home):
+    job = a_waiting_job(home)
+    home.clock.set_back(3600)
+    assert home.ledger.claim_job("w", 30) is not None
+    home.ledger.job_retried(job.job_id, "w", "it crashed", home.clock.now() + timedelta(seconds=60))
+    assert home.ledger.claim_job("w", 30, longest_pause=60) is None
+    home.clock.set_back(3600)
+    assert home.ledger.claim_job("w", 30, longest_pause=60).attempts == 2
+
+
+def test_a_worker_that_lives_keeps_its_job_when_the_clock_is_set_forwards(home):
+    job = a_waiting_job(home)
+    home.ledger.claim_job("alive", 30)
+    home.clock.set_back(-3600)
+    assert home.ledger.jobs_lapsed(lambda worker: worker == "alive") == []
+    assert home.ledger.extend_lease(job.job_id, "alive", 30)
+    home.clock.set_back(-3600)
+    assert home.ledger.jobs_lapsed(lambda worker: worker == "another") == [job.job_id]

@@ -132,6 +132,7 @@ def test_the_overview_counts_everything_by_state(home):
         "done": 0,
         "refused": 0,
         "failed": 0,
+        "superseded": 0,
     }
     assert quiet["oldest_waiting_job"] is None
     home.ledger.association_opened("a", "scanner", CALLER)

@@ -146,8 +146,9 @@ def test_a_late_image_opens_a_new_edition(home):
     assert len(home.ledger.instances_of(SERIES, 1)) == 1
     assert len(home.ledger.instances_of(SERIES, 2)) == 3
     assert home.ledger.evidence_of(SERIES, 1) != home.ledger.evidence_of(SERIES, 2)
-    assert events_of(home, SERIES)[-3:] == [
+    assert events_of(home, SERIES)[-4:] == [
         "series_reopened",
+        "job_superseded",
         "instance_received",
         "instance_received",
     ]

@@ -71,3 +71,40 @@ def test_a_count_is_that_of_each_acquisition():
 def test_a_count_that_cannot_be_is_no_count(said):
     attributes = {} if said is None else {"ImagesInAcquisition": said}
     assert examine(stack(20), attributes).announced is None
+
+
+def test_phases_that_have_not_begun_are_holes():
+    one = stack(20, name="1")
+    assert examine(one, {"NumberOfTemporalPositions": 2.0}).holes == (
+        "20 of 2 temporal positions of 20 slices",
+    )
+    begun = one + stack(5, name="2", start=21)
+    assert "15 of 2 temporal positions of 20 slices" in (
+        examine(begun, {"NumberOfTemporalPositions": 2.0}).holes
+    )
+    both = examine(one + stack(20, name="2", start=21), {"NumberOfTemporalPositions": 2.0})
+    assert (both.holes, both.announced) == ((), None), "another echo may still come"
+
+
+@pytest.mark.parametrize("said", [None, 0.0, 1.0, 1.5, "many"])
+def test_a_number_of_phases_that_cannot_be_says_nothing(said):
+    assert examine(stack(20), {"NumberOfTemporalPositions": said}).holes == ()
+
+
+def part(number, *, of="1.2", parts=3):
+    return Placed(f"{of}.{number}", number=number, frames=40, concatenation=of, parts=parts)
+
+
+def test_parts_of_one_image_say_how_many_they_are():
+    found = examine([part(1), part(2)], {})
+    assert (found.announced, found.announced_by) == (3, "In-concatenation Total Number")
+    assert examine([part(1), part(2), part(3, of="1.3", parts=2)], {}).announced == 5
+    assert examine([part(1), part(2, parts=None)], {}).announced is None
+    assert examine([part(1), *stack(1)], {}).announced is None
+    assert not examine([part(1)], {}).one_for_all
+
+
+def test_one_image_of_many_frames_is_whole_by_itself():
+    found = examine([Placed("a", number=7, frames=40)], {})
+    assert (found.whole, found.one_for_all) == (True, True)
+    assert not examine([Placed("a", number=7)], {}).one_for_all

@@ -10,7 +10,7 @@ from node.rules.nouns import Habit, SeriesEvidence, Signal
 from node.rules.settling import Patience, settle
 
 NOON = datetime(2026, 1, 10, 12, 0, tzinfo=UTC)
-PATIENCE = Patience(quiet=5, open_quiet=60, aborted_quiet=30)
+PATIENCE = Patience(quiet=5, open_quiet=60, aborted_quiet=30, unknown=5)
 
 
 def evidence(*, last=0.0, closed=None, open_associations=0, aborted=False):
@@ -69,6 +69,12 @@ def test_a_clock_set_back_does_not_hang_a_series():
     assert settle(evidence(closed=0), yesterday, PATIENCE, watched=5.0).settled
 
 
+def test_a_clock_that_is_set_forwards_cuts_no_series_short():
+    tomorrow = at(86_400)
+    assert not settle(evidence(closed=0), tomorrow, PATIENCE, watched=4.9).settled
+    assert settle(evidence(closed=0), tomorrow, PATIENCE, watched=5.0).settled
+
+
 SURE = Contents(images=20, announced=20, announced_by="Images in Acquisition", whole=True)
 
 
@@ -123,3 +129,46 @@ def test_a_sender_s_habits_make_the_wait_shorter_or_longer(habit, seconds):
     known = replace(evidence(closed=0), habit=habit)
     assert not settle(known, at(seconds - 0.1), PATIENCE).settled
     assert settle(known, at(seconds), PATIENCE).settled
+
+
+STRANGER = replace(PATIENCE, unknown=60)
+
+
+@pytest.mark.parametrize(
+    ("habit", "seconds", "why"),
+    [
+        (None, 60, "not known yet"),
+        (Habit(4, 0.1), 60, "not known yet"),
+        (Habit(5, 0.1), 5, "released"),
+        (Habit(30, 0.1), 1, "never paused"),
+        (Habit(30, 0.1, 1), 60, "in parts before"),
+        (Habit(49, 0.1, 1), 60, "in parts before"),
+        (Habit(50, 0.1, 1), 1, "never paused"),
+        (Habit(60, 4.0, 3), 60, "paused for 4.0 s before"),
+    ],
+)
+def test_who_is_not_known_or_sends_in_parts_is_waited_for_longer(habit, seconds, why):
+    known = replace(evidence(closed=0), habit=habit)
+    assert not settle(known, at(seconds - 0.1), STRANGER).settled
+    verdict = settle(known, at(seconds), STRANGER)
+    assert verdict.settled
+    assert why in verdict.reason
+
+
+def test_a_count_spares_a_stranger_the_wait():
+    assert settle(evidence(closed=0), at(0.2), STRANGER, contents=SURE).settled
+
+
+def test_a_stranger_with_one_image_of_many_frames_is_not_waited_for_longer():
+    known = replace(evidence(closed=0), instances=1)
+    one = Contents(images=1, whole=True, one_for_all=True)
+    assert not settle(known, at(4.9), STRANGER, contents=one).settled
+    assert settle(known, at(5), STRANGER, contents=one).settled
+
+
+def test_habits_shorten_no_wait_for_images_that_do_not_look_whole():
+    known = replace(evidence(closed=0), habit=Habit(500, 0.1))
+    assert settle(known, at(1), STRANGER, contents=Contents(images=20, whole=True)).settled
+    uneven = Contents(images=20)
+    assert not settle(known, at(4.9), STRANGER, contents=uneven).settled
+    assert settle(known, at(5), STRANGER, contents=uneven).settled

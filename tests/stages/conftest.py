@@ -6,6 +6,7 @@ from node.bundles.runner import Runner
 from node.bundles.shelf import Shelf
 from tests.bundles.making import WINDOWED, bright
 from tests.stages.department import Department
+from tests.stages.ward import Ward
 
 
 @pytest.fixture(scope="module")
@@ -34,3 +35,11 @@ def department(tmp_path, models):
     yield make
     for one in made:
         one.home.close()
+
+
+@pytest.fixture
+def ward(tmp_path):
+    """A settle leg alone, on simulated time."""
+    made = Ward(tmp_path)
+    yield made
+    made.home.close()

@@ -43,7 +43,7 @@ class Department:
         host = (shelf, runner, limits.timeout_of)
         self.prepare = Prepare(rooms, self.desk, host, [route], eagerness or Eagerness())
         self.infer = Infer(rooms, shelf, runner, limits, Bell(), self.desk)
-        self.settle = Settle(rooms, [route], Patience(), shelf.recorded_hash, Bell())
+        self.settle = Settle(rooms, [route], Patience(unknown=5.0), shelf.recorded_hash, Bell())
         self.images = Scanner(rows=24, columns=20).save(folder / "scan", IMAGES)
         self.home.ledger.association_opened("a", "mr1", Caller("MR1", "RADNODE", "192.0.2.7"))
 

@@ -177,3 +177,15 @@ def test_a_lease_that_was_lost_at_the_very_end_is_no_failure_of_the_leg(refusing
     monkeypatch.setattr(home.ledger, "claim_job", claim_and_lose)
     assert leg.step() == 0.0
     assert home.ledger.status()["jobs"]["waiting"] == 1
+
+
+@pytest.mark.parametrize(("worker", "claims"), [("test", 2), ("another", 1)])
+def test_a_job_of_another_process_that_lives_is_left_to_it(tmp_path, worker, claims):
+    home = Home(None, tmp_path, FakeClock())
+    job = a_waiting_job(home)
+    home.ledger.claim_job(worker, 30)
+    rooms = Rooms(home.ledger, Spool(tmp_path / "spool"), home.clock, "test", lambda _: True)
+    home.clock.set_back(-3600)
+    Infer(rooms, Shelf(tmp_path / "shelf"), Stopped(), Limits(attempts=1), Bell()).step()
+    assert events_of(home, job.job_id).count("job_claimed") == claims
+    home.close()

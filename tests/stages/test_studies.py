@@ -8,7 +8,7 @@ from node.rules.nouns import Job, Route
 from node.rules.wishes import StudyWish
 from node.stages.settle import Settle
 from node.stages.turning import Bell, Rooms
-from tests.stages.test_settling_scenarios import Ward
+from tests.stages.ward import Ward
 
 T1, FLAIR = "1.2.1", "1.2.2"
 NAMED = {"t1": {"SeriesDescription": "T1"}, "flair": {"SeriesDescription": "FLAIR"}}

@@ -17,16 +17,17 @@ from node.rules.nouns import Job, Result
 
 REPORTS = ("SR", "ENHANCED_SR")
 """The same report twice: as Comprehensive 3D SR, and for who does not accept that."""
+MASKS = ("SEG", "LABELMAP")
 
 
 def write_report(run: ModelRun, mask: Made | None) -> list[Made]:
     """Write a report after TID 1500 (PS3.16), preliminary and unverified, in two SOP classes.
 
-    Long and short axis of each segment that asks for them, drawn on its largest slice (TID 1410);
-    a group for each segment with its measurements (TID 1411, referring to the SEG; TID 1501 for a
+    Long and short axis of each segment that asks for them, drawn on its largest slice (TID 1410); a
+    group for each segment with its measurements (TID 1411, referring to the SEG; TID 1501 for a
     segment without a voxel); one for each classification with its probability (TID 1501). The
-    reports of the edition before are named. Enhanced SR holds all of that too, since nothing is
-    drawn in three dimensions; it is for destinations that refuse Comprehensive 3D SR.
+    reports and masks of the edition before are named. Enhanced SR holds all of that too, since
+    nothing is drawn in three dimensions; it is for destinations that refuse Comprehensive 3D SR.
 
     Args:
         run: what the model found.
@@ -93,7 +94,8 @@ def _written(run: ModelRun, kind: str, made: Dataset) -> Made:
     made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
     made.SeriesInstanceUID = result_uid(job.job_id, kind, "series")
     before = [one for one in run.predecessors if one.kind in (kind, "NOT_RUN")]
-    name_predecessors(made, job, before)
+    masks = [one for one in run.predecessors if one.kind in MASKS]
+    name_predecessors(made, job, [*before, *masks])
     date_content(made)
     lineage.complete(made, run.volume.paths[0], run.model.identity, run.when)
     same = [one.sop_instance_uid for one in before if one.kind == kind]
@@ -101,7 +103,11 @@ def _written(run: ModelRun, kind: str, made: Dataset) -> Made:
 
 
 def name_predecessors(made: Dataset, job: Job, predecessors: Sequence[Result]) -> None:
-    """Name the documents that this one supersedes (PS3.3 C.17.2.2)."""
+    """Name what this document supersedes (PS3.3 C.17.2.2), reports and the masks they speak of.
+
+    A SEG has no attribute for its predecessor; the sequence takes any SOP instance whose content
+    went into the document, "with or without modification".
+    """
     made.pop("PredecessorDocumentsSequence", None)
     if not predecessors:
         return

@@ -176,26 +176,26 @@ def _feeders(
 def _habits(connection: Connection, is_open: ColumnElement[bool]) -> dict[str, Habit]:
     """For each open series, the habits of the slowest of those who feed it."""
     query = (
-        select(feeding.c.series_instance_uid, habit.c.series, habit.c.pause_ms)
+        select(feeding.c.series_instance_uid, habit.c.series, habit.c.pause_ms, habit.c.splits)
         .join(association, association.c.association == feeding.c.association)
         .join(series, series.c.series_instance_uid == feeding.c.series_instance_uid)
         .outerjoin(habit, habit.c.calling_ae == association.c.calling_ae)
         .where(is_open)
     )
     found: dict[str, list[Habit | None]] = {}
-    for uid, seen, pause in connection.execute(query):
-        known = None if seen is None else Habit(seen, pause / 1000)
+    for uid, seen, pause, splits in connection.execute(query):
+        known = None if seen is None else Habit(seen, pause / 1000, splits)
         found.setdefault(uid, []).append(known)
     return {uid: slowest for uid, of_one in found.items() if (slowest := _slowest(of_one))}
 
 
 def _slowest(habits: Sequence[Habit | None]) -> Habit | None:
-    """Give the fewest series seen and the longest pause; of a stranger none was seen."""
+    """Give the fewest series seen, the longest pause, the most splits; a stranger has sent none."""
     known = [one for one in habits if one is not None]
     if not known:
         return None
     seen = 0 if len(known) < len(habits) else min(one.series for one in known)
-    return Habit(seen, max(one.pause for one in known))
+    return Habit(seen, max(one.pause for one in known), max(one.splits for one in known))
 
 
 def _signals(connection: Connection, is_open: ColumnElement[bool]) -> dict[str, list[Signal]]:

@@ -9,6 +9,7 @@ from node.ledger.rows import Row, delivery_of, result_of
 from node.ledger.schema import delivery as table
 from node.ledger.schema import result as results
 from node.ledger.transactions import Page, Transactions, chunks
+from node.ledger.writing.holding import due
 from node.ledger.writing.owing import move, rows_of
 from node.rules import states
 from node.rules.events import Event
@@ -18,18 +19,26 @@ from node.rules.nouns import Delivery
 class Delivering(Transactions):
     """Verbs of the deliver leg."""
 
-    def destinations_waiting(self) -> dict[str, int]:
-        """Count, for each destination that has something due now, how much."""
+    def destinations_waiting(self, longest_pause: float | None = None) -> dict[str, int]:
+        """Count, for each destination that has something due now, how much.
+
+        `longest_pause` is for how many seconds a delivery may be put off at most.
+        """
         with self._reading() as connection:
             query = (
                 select(table.c.destination, func.count())
-                .where(table.c.state == "queued", table.c.not_before <= self._clock.now())
+                .where(table.c.state == "queued", _due(self._clock.now(), longest_pause))
                 .group_by(table.c.destination)
             )
             return {row[0]: row[1] for row in connection.execute(query)}
 
     def claim_deliveries(
-        self, destination: str, worker: str, lease_seconds: float, limit: int
+        self,
+        destination: str,
+        worker: str,
+        lease_seconds: float,
+        limit: int,
+        longest_pause: float | None = None,
     ) -> list[Delivery]:
         """Take what is due at one destination, oldest first, under a lease.
 
@@ -38,15 +47,16 @@ class Delivering(Transactions):
             worker: who takes it.
             lease_seconds: for how long.
             limit: how many at most.
+            longest_pause: for how many seconds one may be put off at most.
         """
         with self._writing() as page:
-            due = [
+            wanted = [
                 table.c.destination == destination,
                 table.c.state == "queued",
-                table.c.not_before <= page.now,
+                _due(page.now, longest_pause),
             ]
             taken = []
-            for row in rows_of(page, *due, limit=limit):
+            for row in rows_of(page, *wanted, limit=limit):
                 values = {
                     "attempts": row["attempts"] + 1,
                     "worker": worker,
@@ -140,6 +150,11 @@ class Delivering(Transactions):
             }
             told = {"reason": reason, "attempts": row["attempts"]}
             move(page, row, event, values, told)
+
+
+def _due(now: datetime, longest_pause: float | None) -> ColumnElement[bool]:
+    fresh = (table.c.attempts == 0) & (table.c.not_before <= table.c.queued_at)
+    return due(table, now, longest_pause, fresh)
 
 
 def _lapsed(now: datetime) -> list[ColumnElement[bool]]:

@@ -1,13 +1,28 @@
 """Who holds what under a lease, and the end of a lease whose holder is known to be gone."""
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, Table, or_, select, update
 
 from node.ledger.schema import delivery, job
 from node.ledger.transactions import Transactions
 
 _HELD = ((job, "running"), (delivery, "sending"))
+
+
+def due(
+    table: Table, now: datetime, longest_pause: float | None, fresh: ColumnElement[bool]
+) -> ColumnElement[bool]:
+    """Of a row that waits: its time has come, or was written by a clock that was set back since.
+
+    What is `fresh` waits for nothing, and nothing is put off for longer than the longest pause, in
+    seconds (None: there is none).
+    """
+    reasons = [table.c.not_before <= now, fresh]
+    if longest_pause is not None:
+        reasons.append(table.c.not_before > now + timedelta(seconds=longest_pause))
+    return or_(*reasons)
 
 
 class Holding(Transactions):

@@ -1,6 +1,6 @@
 """Writes down what becomes of a job: claimed, put off, refused, failed, finished with results."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +10,9 @@ from node.ledger.rows import Row, job_concerns, job_of
 from node.ledger.schema import job as table
 from node.ledger.schema import result as results
 from node.ledger.transactions import LeaseLostError, Page, Transactions
+from node.ledger.writing.holding import due
 from node.ledger.writing.owing import owe
+from node.ledger.writing.superseding import note_superseded
 from node.rules import states
 from node.rules.events import Event
 from node.rules.nouns import Job, Result
@@ -23,7 +25,11 @@ class Inferring(Transactions):
     """Verbs of the infer leg."""
 
     def claim_job(
-        self, worker: str, lease_seconds: float, models: Sequence[str] | None = None
+        self,
+        worker: str,
+        lease_seconds: float,
+        models: Sequence[str] | None = None,
+        longest_pause: float | None = None,
     ) -> Job | None:
         """Take the oldest job that waits and whose time has come, under a lease.
 
@@ -31,18 +37,19 @@ class Inferring(Transactions):
             worker: who takes it, unique among all processes of the node.
             lease_seconds: for how long, unless extended.
             models: only jobs of these models; any when None.
+            longest_pause: for how many seconds a job may be put off at most.
 
         Returns:
             The job, its `attempts` counting this one; None when there is nothing to do.
         """
         with self._reading() as connection:  # asked every second: do not queue up for nothing
-            due = _due(self._clock.now(), models)
-            if connection.execute(select(table.c.job_id).where(*due).limit(1)).first() is None:
+            ready = _due(self._clock.now(), models, longest_pause)
+            if connection.execute(select(table.c.job_id).where(*ready).limit(1)).first() is None:
                 return None
         with self._writing() as page:
-            due = _due(page.now, models)
+            ready = _due(page.now, models, longest_pause)
             turn = func.coalesce(table.c.turn_at, table.c.created_at)
-            oldest = select(table).where(*due).order_by(turn, table.c.job_id)
+            oldest = select(table).where(*ready).order_by(turn, table.c.job_id)
             row = page.connection.execute(oldest.limit(1)).mappings().first()
             if row is None:
                 return None
@@ -56,7 +63,10 @@ class Inferring(Transactions):
             return job_of({**row, **values})
 
     def extend_lease(self, job_id: str, worker: str, lease_seconds: float) -> bool:
-        """Hold a job for longer; False when it is no longer held by this worker."""
+        """Hold a job for longer; False when it is no longer held by this worker.
+
+        So it is, too, when images came that the job does not read (`superseding`).
+        """
         with self._writing() as page:
             later = (
                 update(table)
@@ -69,15 +79,21 @@ class Inferring(Transactions):
             )
             return page.connection.execute(later).rowcount == 1
 
-    def jobs_lapsed(self) -> list[str]:
-        """Put back every job whose lease has run out, and give their names."""
+    def jobs_lapsed(self, lives: Callable[[str], bool] = lambda _: False) -> list[str]:
+        """Put back every job whose lease has run out, and give their names.
+
+        Args:
+            lives: whether a worker is known to be alive. It keeps its job: a clock that was set
+                forwards ends leases, too, and the job would be run twice at once.
+        """
         with self._reading() as connection:
             lapsed = _lapsed(self._clock.now())
             if connection.execute(select(table.c.job_id).where(*lapsed).limit(1)).first() is None:
                 return []
         with self._writing() as page:
             query = select(table).where(*_lapsed(page.now)).order_by(table.c.created_at)
-            rows = page.connection.execute(query).mappings().all()
+            found = page.connection.execute(query).mappings().all()
+            rows = [row for row in found if not lives(row["worker"])]
             for row in rows:
                 told = {"worker": row["worker"], "attempts": row["attempts"]}
                 _move(page, row, Event.JOB_LAPSED, {**FREE, "not_before": page.now}, told)
@@ -178,7 +194,7 @@ class Inferring(Transactions):
             _move(page, row, Event.JOB_FINISHED, values, told)
             _note_withheld(page, row, results, str(findings.get("withheld", "")))
             _keep_and_owe(page, row, results, destinations)
-            _supersede(page, row)
+            note_superseded(page, row)
 
     def _end(
         self,
@@ -209,36 +225,15 @@ def _note_withheld(page: Page, row: Row, results: Sequence[Result], reason: str)
         page.note(Event.RESULTS_WITHHELD, f"job {row['job_id']}", job_concerns(row), about)
 
 
-def _supersede(page: Page, row: Row) -> None:
-    """Mark what the same model made of the newest edition before: it is not of all the images."""
-    earlier = (
-        select(table)
-        .join(results, results.c.job_id == table.c.job_id)
-        .where(table.c.series_instance_uid == row["series_instance_uid"])
-        .where(table.c.model == row["model"], table.c.edition < row["edition"])
-        .where(~results.c.withheld, results.c.kind != "PREVIEW")
-        .order_by(table.c.edition.desc(), table.c.finished_at.desc())
-    )
-    old = page.connection.execute(earlier.limit(1)).mappings().first()
-    if old is None:
-        return
-    theirs = select(results.c.kind, results.c.sop_instance_uid).where(
-        results.c.job_id == old["job_id"], ~results.c.withheld, results.c.kind != "PREVIEW"
-    )
-    told = [
-        {"kind": one.kind, "sop": one.sop_instance_uid} for one in page.connection.execute(theirs)
-    ]
-    about = {"by": row["job_id"], "edition": row["edition"], "results": told}
-    page.note(Event.RESULTS_SUPERSEDED, f"job {old['job_id']}", job_concerns(old), about)
-
-
 class ResultChangedError(Exception):
     """A result came out different under the same UID: it must never be sent as if it were it."""
 
 
-def _due(now: datetime, models: Sequence[str] | None) -> list[ColumnElement[bool]]:
-    due = [table.c.state == "waiting", table.c.not_before <= now]
-    return due if models is None else [*due, table.c.model.in_(list(models))]
+def _due(
+    now: datetime, models: Sequence[str] | None, longest_pause: float | None
+) -> list[ColumnElement[bool]]:
+    ready = [table.c.state == "waiting", due(table, now, longest_pause, table.c.attempts == 0)]
+    return ready if models is None else [*ready, table.c.model.in_(list(models))]
 
 
 def _lapsed(now: datetime) -> list[ColumnElement[bool]]:

@@ -4,7 +4,8 @@ Theory of operation. A batch is one transaction: look up everything that its ima
 (images, contradictions and series that are known), decide image by image against that memory,
 then write everything at once. The decisions, in this order, for an image whose UID
 
-* is new: it is received; a settled series opens its next edition;
+* is new: it is received; a settled series opens its next edition, and its jobs end of which
+  nothing is owed yet;
 * is known, with the same file name: this very fact was written before (the answer got lost):
   nothing is written, and what was said then is said again;
 * is known, with the same bytes: repeated; if our copy was let go meanwhile, this one takes its
@@ -27,6 +28,7 @@ from node.ledger.chain import Concerns
 from node.ledger.columns import add_rows, among, bound, listed, storable
 from node.ledger.schema import conflict, feeding, instance, series
 from node.ledger.transactions import Page, Transactions
+from node.ledger.writing.superseding import end_outdated
 from node.rules import states
 from node.rules.events import Event
 from node.rules.nouns import Caller, Instance
@@ -260,6 +262,7 @@ def _reopen(page: Page, one: Instance, row: dict[str, Any]) -> None:
         Concerns(study_uid=row["study_instance_uid"], series_uid=one.series_instance_uid),
         {"edition": row["edition"], "instances": row["instances"]},
     )
+    end_outdated(page, one.series_instance_uid, row["edition"])
 
 
 def _first_row(one: Instance) -> dict[str, Any]:

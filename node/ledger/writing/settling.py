@@ -4,26 +4,22 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import insert, select, update
 
 from node.ledger.chain import Concerns
 from node.ledger.rows import job_concerns
-from node.ledger.schema import habit, instance, series, signal
+from node.ledger.schema import instance, series, signal
 from node.ledger.schema import job as jobs
 from node.ledger.transactions import Page, Transactions, chunks
+from node.ledger.writing.learning import learn
 from node.rules import states
 from node.rules.events import Event
 from node.rules.nouns import Job, RouteDecision, SeriesEvidence
 
 STAT_HEAD_START = timedelta(minutes=10)
 """A STAT job goes before all that wait for less than this; who waits longer is not starved."""
-LONGEST_PAUSE = 600.0
-"""A longer pause (s) inside a series is no habit: something was repaired, or sent by hand."""
-FADING = 0.95
-"""What is left of the longest pause after each series without such a one."""
 
 
 class Settling(Transactions):
@@ -113,7 +109,7 @@ class Settling(Transactions):
                 .values(state=state, settled_at=page.now, reason=reason)
             )
             page.connection.execute(end)
-            _learn(page, evidence)
+            learn(page, evidence.series_instance_uid)
             exists = job is not None and _exists(page, job.job_id)
             _note_settled(page, evidence, reason, exists=exists)
             told = [{"route": d.route, "chosen": d.chosen, "reason": d.reason} for d in decisions]
@@ -139,33 +135,6 @@ class Settling(Transactions):
             page.connection.execute(update(jobs).where(jobs.c.job_id == job_id).values(values))
             why = f"{lacking} did not come in time" if lacking else f"{row['lacking']} is there"
             page.note(Event.JOB_RELEASED, f"job {job_id}", job_concerns(row), {"reason": why})
-
-
-def _learn(page: Page, evidence: SeriesEvidence) -> None:
-    """Learn of each sender for how long it pauses inside a series, from this edition's images."""
-    query = select(instance.c.calling_ae, instance.c.received_at).where(
-        instance.c.series_instance_uid == evidence.series_instance_uid
-    )
-    received: dict[str, list[float]] = {}
-    for sender, at in page.connection.execute(query.order_by(instance.c.received_at)):
-        received.setdefault(sender, []).append(at.timestamp())
-    for sender, moments in sorted(received.items()):
-        pauses = [after - before for before, after in pairwise(moments)]
-        longest = max((pause for pause in pauses if pause <= LONGEST_PAUSE), default=0.0)
-        _remember(page, sender, longest)
-
-
-def _remember(page: Page, sender: str, longest: float) -> None:
-    same = habit.c.calling_ae == sender
-    known = page.connection.execute(select(habit).where(same)).mappings().first()
-    pause = round(longest * 1000)
-    if known is None:
-        row = {"calling_ae": sender, "series": 1, "pause_ms": pause}
-        page.connection.execute(insert(habit), row)
-        return
-    faded = int(known["pause_ms"] * FADING)
-    change = update(habit).where(same)
-    page.connection.execute(change.values(series=known["series"] + 1, pause_ms=max(pause, faded)))
 
 
 def _exists(page: Page, job_id: str) -> bool:

@@ -13,6 +13,7 @@ from node.ledger.schema import job as jobs
 from node.ledger.transactions import Page, Transactions, chunks
 from node.ledger.writing.inferring import FREE
 from node.ledger.writing.owing import move, rows_of
+from node.ledger.writing.superseding import IS_OUTDATED
 from node.rules import states
 from node.rules.doubting import HELD
 from node.rules.events import Event
@@ -32,7 +33,8 @@ class Sweeping(Transactions):
             by: who asked for it.
 
         Returns:
-            What was put back, as "job NAME" and "delivery NAME"; nothing if nothing had failed.
+            What was put back, as "job NAME" and "delivery NAME"; nothing if nothing had failed. A
+            job whose series has got more images since is not: there is another for all of them.
         """
         with self._writing() as page:
             found = find(page.connection, uid)
@@ -124,7 +126,8 @@ def _put_back(
 ) -> list[str]:
     put_back = []
     for some in chunks(names):
-        query = select(jobs).where(jobs.c.job_id.in_(some), *which).order_by(jobs.c.created_at)
+        wanted = (jobs.c.job_id.in_(some), *which, ~IS_OUTDATED)
+        query = select(jobs).where(*wanted).order_by(jobs.c.created_at)
         for row in page.connection.execute(query).mappings().all():
             state = states.after("job", row["state"], Event.JOB_RETRIED)
             change = update(jobs).where(jobs.c.job_id == row["job_id"])

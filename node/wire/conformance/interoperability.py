@@ -93,7 +93,8 @@ The same images, the same bundle and the same engine give the same results, byte
 the same UIDs: to send one again changes nothing at its destination. So their dates and times are no
 clock's but those of the images, in the zone of the images; when a result was made is in the audit
 trail. Another engine or precision makes other results, under other UIDs. A series that grows after
-it was read is read again; the report of its later edition names the earlier one in Predecessor
+it was read is read again; the report of its later edition names the earlier one and its
+segmentation in Predecessor
 Documents Sequence (0040,A360). Of one run, the segmentation is sent before the report that refers
 to it, and these before the other results.
 

@@ -224,8 +224,24 @@ def test_a_classification_alone_needs_no_mask(read, run_of, model):
 def test_a_report_names_the_one_it_supersedes(read, found, run_of, tool, tmp_path: Path):
     volume = read()
     before = Result("2.25.1", "1.2.840.10008.5.1.4.1.1.88.34", "2.25.2", "", "SR", "", "", 1)
-    mask = replace(before, kind="SEG", sop_instance_uid="2.25.3")
-    outcome = results.make(run_of(volume, found(volume), predecessors=[mask, before]))
+    mask = replace(
+        before,
+        kind="SEG",
+        sop_instance_uid="2.25.3",
+        sop_class_uid="1.2.840.10008.5.1.4.1.1.66.4",
+        series_instance_uid="2.25.4",
+    )
+    labels = replace(
+        mask,
+        kind="LABELMAP",
+        sop_instance_uid="2.25.5",
+        sop_class_uid="1.2.840.10008.5.1.4.1.1.66.7",
+        series_instance_uid="2.25.6",
+    )
+    picture = replace(mask, kind="CAPTURE", sop_instance_uid="2.25.7")
+    outcome = results.make(
+        run_of(volume, found(volume), predecessors=[mask, labels, picture, before])
+    )
     assert isinstance(outcome, results.ResultSet)
     report = next(one for one in outcome.objects if one.kind == "SR")
     assert report.predecessor == "2.25.1"
@@ -234,6 +250,12 @@ def test_a_report_names_the_one_it_supersedes(read, found, run_of, tool, tmp_pat
     assert study.StudyInstanceUID == volume.sources[0].StudyInstanceUID
     series = study.ReferencedSeriesSequence[0]
     assert series.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == "2.25.1"
+    named = [
+        (str(one.SeriesInstanceUID), *(str(it.ReferencedSOPInstanceUID) for it in it_of))
+        for one in study.ReferencedSeriesSequence
+        for it_of in [one.ReferencedSOPSequence]
+    ]
+    assert named == [("2.25.2", "2.25.1"), ("2.25.4", "2.25.3"), ("2.25.6", "2.25.5")]
     path = tmp_path / "sr.dcm"
     path.write_bytes(report.path.read_bytes())
     said = tool("dciodvfy", "-new", path)

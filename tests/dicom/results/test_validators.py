@@ -8,6 +8,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from node.dicom import results
+from node.rules.nouns import Result
 from tests.dicom.results.validators import dciodvfy_said, needs_pixelmed, pixelmed
 
 
@@ -49,6 +50,32 @@ def test_pixelmed_has_nothing_against_a_report_of_ours(report):
     verdict = pixelmed(report)
     assert verdict.errors == ()
     assert verdict.root == "TID_1500"
+
+
+def test_nobody_has_anything_against_a_report_that_names_what_was_before(tool, read, run_of, found):
+    volume = read(8, modality="CT")
+    first = results.make(run_of(volume, found(volume)))
+    before = [
+        Result(
+            str(pydicom.dcmread(one.path, stop_before_pixels=True).SOPInstanceUID),
+            str(pydicom.dcmread(one.path, stop_before_pixels=True).SOPClassUID),
+            f"2.25.{number}",
+            "",
+            one.kind,
+            "",
+            "",
+            1,
+        )
+        for number, one in enumerate(first.objects, 1)
+        if one.kind in ("SEG", "SR", "ENHANCED_SR")
+    ]
+    later = results.make(run_of(volume, found(volume), predecessors=before))
+    path = next(one.path for one in later.objects if one.kind == "SR")
+    (study,) = pydicom.dcmread(path).PredecessorDocumentsSequence
+    assert len(study.ReferencedSeriesSequence) == 2
+    assert not [line for line in dciodvfy_said(tool, path) if "Error" in line]
+    needs_pixelmed()
+    assert pixelmed(path).errors == ()
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,7 @@ VERBS = {
     "evaluate": Verb(
         "models.evaluation.verb:main", "Hold a bundle against cases, in four dimensions."
     ),
-    "evaluate": Verb(
-        "models.evaluation.verb:main", "Hold a bundle against cases, in four dimensions."
-    ),
+    "experiment": Verb("models.experiments.command:main", "Measure a claim again."),
     "shelve": Verb("models.export.trained:main", "Make a bundle of what was trained."),
 }
 

@@ -178,11 +178,10 @@ def test_ours_finds_what_monai_finds(shape, tmp_path, small_head, runner):
     for pipeline in ("own", "monai"):
         kind = "json" if shape == "windowed" else "yaml"
         config = zoo.PLAIN[shape]()
-        folder = make(tmp_path / pipeline, small_head, config, kind=kind, pipeline=pipeline)
-        shelf = Shelf(tmp_path / "shelf")
-        added = shelf.add(folder, by="a test")
-        assert not isinstance(added, Refusal), added
-        found = runner.predict(shelf.get(pipeline), part, tmp_path, 300.0)
+        make(tmp_path / "shelf" / pipeline, small_head, config, kind=kind, pipeline=pipeline)
+        bundle = Shelf(tmp_path / "shelf").record(pipeline, by="a test")
+        assert not isinstance(bundle, Refusal), bundle
+        found = runner.predict(bundle, part, tmp_path, 300.0)
         assert not isinstance(found, Refusal), found
         labels.append(found.labels)
     assert 0.01 < (labels[0] > 0).mean() < 0.99
@@ -190,9 +189,12 @@ def test_ours_finds_what_monai_finds(shape, tmp_path, small_head, runner):
 
 
 def test_weights_inside_a_checkpoint_are_found(tmp_path, small_head):
-    folder = make(tmp_path / "nested", small_head, zoo.windowed(), weights="nested")
-    added = Shelf(tmp_path / "shelf").add(folder, by="a test")
-    assert not isinstance(added, Refusal), added
+    from node.engines.torch_engine import with_state
+
+    make(tmp_path / "shelf/nested", small_head, zoo.windowed(), weights="nested")
+    bundle = Shelf(tmp_path / "shelf").record("nested", by="a test")
+    assert not isinstance(bundle, Refusal), bundle
+    with_state(bundle.weights, bundle.manifest.recipe.network.as_plain(), "cpu")
 
 
 def test_torchscript_needs_no_network_that_can_be_read(tmp_path, small_head):

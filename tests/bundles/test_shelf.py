@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from node.bundles import examining
-from node.bundles import standing
+from node.bundles import examining, standing
 from node.bundles.manifest import Bundle
 from node.bundles.shelf import Shelf
 from node.rules.failures import Fault, Refusal

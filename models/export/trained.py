@@ -3,8 +3,8 @@
     python -m models shelve models/configs/ct_organs.yaml
 
 Reads the training configuration, `<name>.bundle.yaml` beside it, and what training left in its
-output folder, and leaves TorchScript of the same network there (`twin.ts`), for
-`python -m models evaluate --twin`. The golden case is the training image itself, shrunk, with what MONAI's own
+output folder, and leaves TorchScript of the same network there (`twin.ts`), for `python -m models
+evaluate --twin`. The golden case is the training image itself, shrunk, with what MONAI's own
 transforms and the PyTorch network find in it, so that it checks the node's pipeline and the
 exported network at once.
 """

@@ -3,7 +3,8 @@
     python -m models shelve models/configs/ct_organs.yaml
 
 Reads the training configuration, `<name>.bundle.yaml` beside it, and what training left in its
-output folder. The golden case is the training image itself, shrunk, with what MONAI's own
+output folder, and leaves TorchScript of the same network there (`twin.ts`), for `python -m models
+evaluate --twin`. The golden case is the training image itself, shrunk, with what MONAI's own
 transforms and the PyTorch network find in it, so that it checks the node's pipeline and the
 exported network at once.
 """
@@ -72,6 +73,7 @@ def shelve(
         (folder / room).mkdir(parents=True, exist_ok=True)
     onnx = folder / "models/model.onnx"
     export(network, config["data"]["options"]["patch"], onnx)
+    twin(network, config["data"]["options"]["patch"], weights.with_name("twin.ts"))
     inference = inference_json(config, about, anatomy)
     _write(folder / "configs/inference.json", inference)
     _write(folder / "configs/metadata.json", metadata_json(config, about, anatomy, onnx))
@@ -104,6 +106,12 @@ def export(network: torch.nn.Module, patch: int, file: Path) -> None:
     off = float(np.abs(session.run(None, {"image": example.numpy()})[0] - wanted).max())
     if off > TOLERANCE * float(wanted.std()):
         raise SystemExit(f"{file}: the exported network is off by {off:.2g}; nothing is shelved")
+
+
+def twin(network: torch.nn.Module, patch: int, file: Path) -> None:
+    """Write a network as TorchScript, with gradients: what evaluation attacks in its place."""
+    example = torch.zeros(1, 1, patch, patch, patch)
+    torch.jit.trace(network, example, check_trace=False).save(str(file))
 
 
 def _write(file: Path, content: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from models.cli import DONE, FAILED, USAGE
-from models.training.config import ConfigError, read_config
+from models.training.config import Config, ConfigError, read_config
 
 INTERRUPTED = 130
 
@@ -25,15 +25,19 @@ def main(arguments: Sequence[str]) -> int:
         return FAILED
 
 
-def _train(config: "object") -> int:
+def _train(config: Config) -> int:
+    from models.training.learning import DivergedError
     from models.training.running import train
     from models.training.watching import StoppedError
 
     try:
-        outcome = train(config)  # type: ignore[arg-type]
+        outcome = train(config)
     except StoppedError:
         sys.stderr.write("Stopped; the same command goes on from here.\n")
         return INTERRUPTED
+    except DivergedError as error:
+        sys.stderr.write(f"{error}: lower optimiser.learning_rate, and name another --output\n")
+        return FAILED
     score = "" if outcome.best_score is None else f", best score {outcome.best_score:.4f}"
     sys.stdout.write(f"Over ({outcome.reason}){score}. Weights: {outcome.folder}/best.pt\n")
     return DONE

@@ -90,7 +90,7 @@ def training_loader(splits: Splits, training: Training, seed: int) -> tuple[Data
     if training.steps_per_epoch is not None:
         wanted = training.steps_per_epoch * training.accumulate * batch
     if wanted == 0:
-        raise ValueError(f"training.batch_size: {batch} is more than the {items} items there are")
+        raise ValueError(f"training.batch_size {batch} is more than the {items} items there are")
     order = Order(items, wanted, seed)
     loader = DataLoader(
         Drawn(splits.training),

@@ -11,8 +11,13 @@ from models.losses import Criterion
 from models.training.config import Config
 from models.training.judging import Judge, judge
 from models.training.scheduling import learning_rate
+from models.training.small_volumes import guarded
 
 Batch = dict[str, torch.Tensor]
+
+
+class DivergedError(Exception):
+    """The loss is no number any more; going on from the last checkpoint may not help."""
 
 
 class Learner(lightning.LightningModule):  # type: ignore[misc]
@@ -59,8 +64,16 @@ class Learner(lightning.LightningModule):  # type: ignore[misc]
         torch.manual_seed(self._config.seed * 1_000_003 + done)
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:  # noqa: ARG002 - Lightning's
-        """Give the loss of a batch; its parts go to the log."""
-        total, parts = self.criterion(self.network(batch["image"]), batch["label"])
+        """Give the loss of a batch; its parts go to the log.
+
+        Raises:
+            DivergedError: it is not a number.
+        """
+        with guarded(self._config.training.precision, self.device):
+            logits = self.network(batch["image"])
+        total, parts = self.criterion(logits, batch["label"])
+        if not torch.isfinite(total):
+            raise DivergedError(f"The loss is {total.item()} at step {self.global_step}")
         size = len(batch["image"])
         self.log("loss", total, prog_bar=True, on_step=True, on_epoch=True, batch_size=size)
         self.log_dict({f"loss/{name}": value for name, value in parts.items()}, batch_size=size)

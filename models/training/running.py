@@ -51,8 +51,11 @@ def train(config: Config) -> Outcome:
     if over is not None:
         return over
     lightning.seed_everything(config.seed, verbose=False)
-    splits = open_splits(config.data.dataset, config.data.options, config.seed)
-    loader, order = training_loader(splits, config.training, config.seed)
+    try:
+        splits = open_splits(config.data.dataset, config.data.options, config.seed)
+        loader, order = training_loader(splits, config.training, config.seed)
+    except ValueError as error:
+        raise ConfigError(f"data: {error}") from error
     learner, facts = _learner(config, splits, len(loader))
     checkpoint = _checkpoint(config, order)
     with Signals() as signals:

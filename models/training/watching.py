@@ -37,9 +37,14 @@ class Signals:
 
     def __enter__(self) -> "Signals":
         """Listen."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._note)
+        self.listen()
         return self
+
+    def listen(self) -> None:
+        """Listen alone, also where somebody else has begun to since: Lightning stops anywhere."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before = signal.signal(number, self._note)
+            self._before.setdefault(number, before)
 
     def __exit__(self, *_: object) -> None:
         """Leave signals to whom they belonged."""
@@ -85,6 +90,10 @@ class Watch(lightning.Callback):  # type: ignore[misc]
         """Look for who averages the weights."""
         found = [one for one in trainer.callbacks if isinstance(one, Averaging)]
         self._averaging = found[0] if found else None
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: Learner) -> None:  # noqa: ARG002
+        """Be the one who hears signals."""
+        self._signals.listen()
 
     def on_train_batch_end(
         self,

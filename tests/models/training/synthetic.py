@@ -1,5 +1,9 @@
 """A tiny data set: bright balls (segmentation) or bright images (classification) in noise."""
 
+import os
+import sys
+import threading
+
 import torch
 
 from models.data import Splits
@@ -16,6 +20,7 @@ class Balls:
         self.epoch = epoch
 
     def __getitem__(self, index):
+        _stand_still()
         chance = torch.Generator().manual_seed(self.seed + 1000 * self.epoch + index)
         axes = torch.meshgrid(*[torch.arange(self.size)] * self.dims, indexing="ij")
         label = torch.zeros([self.size] * self.dims, dtype=torch.uint8)
@@ -25,6 +30,19 @@ class Balls:
             label[distance < 16] = value
         noise = torch.randn(label.shape, generator=chance) * 0.1
         return {"image": (label.float() + noise)[None], "label": label[None]}
+
+
+_given = 0
+
+
+def _stand_still():
+    """Before the item whose number BALLS_WAIT_AT names, say so and wait for a signal."""
+    global _given  # noqa: PLW0603 - the process is the test
+    _given += 1
+    if _given == int(os.environ.get("BALLS_WAIT_AT", "0")):
+        sys.stderr.write("standing still\n")
+        sys.stderr.flush()
+        threading.Event().wait(2)
 
 
 class Lights(Balls):

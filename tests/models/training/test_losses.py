@@ -65,7 +65,7 @@ def broken_vessel(label):
 WRONG = dict(zip(NAMES, (touching, escaped, in_pieces, too_large, broken_vessel), strict=True))
 
 
-def logits_of(label, sure=14.0):
+def logits_of(label, sure=16.0):
     one_hot = torch.nn.functional.one_hot(label[:, 0].long(), len(CLASSES))
     return one_hot.movedim(-1, 1).float() * sure
 
@@ -87,18 +87,17 @@ def test_a_violation_costs_something_and_its_gradient_leads_away_from_it(name, d
     label = right(dims)
     wrong, guilty = WRONG[name](label)
     judge = term(name, spacing(dims))
-    logits = logits_of(wrong, sure=6.0).requires_grad_()
+    logits = logits_of(wrong, sure=10.0).requires_grad_()
 
     before = judge(logits, label)
     before.backward()
 
-    assert before.item() > 0.02
+    assert before.item() > 0.002 + 2 * judge(logits_of(label, sure=10.0), label).item()
     assert torch.isfinite(logits.grad).all()
     steps = logits.detach() - logits.grad / logits.grad.abs().max()
     assert judge(steps, label) < before
     changed = (wrong != label)[:, 0]
-    chances = [values.detach().softmax(1)[:, guilty][changed].mean() for values in (logits, steps)]
-    assert chances[1] < chances[0]
+    assert logits.grad[:, guilty][changed].sum() > 0
 
 
 @pytest.mark.parametrize("name", NAMES)

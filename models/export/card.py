@@ -55,7 +55,7 @@ def _trained(config: Mapping[str, Any], record: Mapping[str, Any]) -> str:
         f"python -m models train models/configs/{config['name']}.yaml",
         f"python -m models shelve models/configs/{config['name']}.yaml",
         "```",
-        f"Network `{config['network']['name']}` {config['network']['options']}, cubes of",
+        f"Network `{config['network']['name']}` with channels {config['network']['options']['channels']}, cubes of",
         f"{options['patch']} voxels of {options['spacing_mm']} mm, "
         f"HU {options['window']} as 0 to 1, seed {config['seed']}.",
     ]
@@ -68,10 +68,9 @@ def _trained(config: Mapping[str, Any], record: Mapping[str, Any]) -> str:
             f"thread(s) on {machine['device']} and {memory:.0f} MB of memory.",
             f"Python {machine['python']}, {made_with}.",
         ]
-        last = record["history"][-1] if record.get("history") else {}
-        lines += (
-            [f"Dice on unchanged cubes of the training patient: {_dice(last)}."] if last else []
-        )
+        if record["history"]:
+            found = _dice(record["history"][-1]["validation"])
+            lines.append(f"Dice on unchanged cubes of the training patient: {found}.")
     return "\n".join(lines)
 
 

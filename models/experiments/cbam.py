@@ -8,15 +8,12 @@ import torch
 
 from models.experiments.comparing import Claim, auc, compared
 from models.experiments.fitting import Lesson, answers, fit
-from models.experiments.ground import GroundOptions, open_ground
+from models.experiments.ground import LUNG, GroundOptions, open_ground
 from models.experiments.lesions import Crops, LesionOptions, described, planted_crops, standardised
 from models.experiments.results import Found, Given, table
 from models.experiments.settings import Settings as Common
 from models.losses import Loss, criterion
 from models.networks import build
-
-LUNG = (-1000.0, 0.0)
-"""HU to which values are cut, in the lungs."""
 
 PLAIN, CBAM = "ResNet-50", "ResNet-50 with CBAM"
 NETWORKS = {PLAIN: "resnet50", CBAM: "resnet50_cbam"}

@@ -12,15 +12,12 @@ from torch import nn
 
 from models.experiments.comparing import Claim, Comparison, compared
 from models.experiments.fitting import Lesson, answers, fit
-from models.experiments.ground import GroundOptions, open_ground
+from models.experiments.ground import LUNG, GroundOptions, open_ground
 from models.experiments.lesions import Crops, LesionOptions, described, planted_crops, standardised
 from models.experiments.results import Found, Given, table
 from models.experiments.settings import Settings as Common
 from models.losses import Loss, criterion
 from models.networks import build
-
-LUNG = (-1000.0, 0.0)
-"""HU to which values are cut, in the lungs."""
 
 VOLUME, TWIN, WIDE = "3D U-Net", "2D U-Net", "2D U-Net with as many weights"
 

@@ -17,6 +17,10 @@ Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Takes logits and reference, gives one number."""
 
 
+MOST_LOST = 0.1
+"""Share of the steps whose gradient may be infinite, as it now and then is in half precision."""
+
+
 class Lesson(BaseModel):
     """How long and how: AdamW with a cosine from `learning_rate` to nothing, batches with flips.
 
@@ -42,12 +46,17 @@ def fit(
 ) -> float:
     """Train a network, and give the seconds that it took.
 
+    A step whose gradient is not finite is left out, as loss scalers do.
+
     Args:
         network: is changed; stays in training mode.
         pairs: images float32 [n, C, ...], and labels [n, ...] or [n, 1, ...].
         loss: what counts as wrong.
         lesson: how long and how.
         seed: of the order of the batches and of the flips.
+
+    Raises:
+        ValueError: too many steps were left out.
     """
     began = monotonic()
     images, labels = pairs
@@ -58,6 +67,7 @@ def fit(
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, _share(lesson.steps))
     network.train()
+    lost = 0
     for _ in range(lesson.steps):
         some = chance.integers(len(images), size=lesson.batch)
         batch, wanted = _flipped(images[some], labels[some], chance, lesson)
@@ -66,9 +76,13 @@ def fit(
         wrong = loss(logits.float(), wanted)
         optimiser.zero_grad(set_to_none=True)
         wrong.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-        optimiser.step()
+        if bool(nn.utils.clip_grad_norm_(network.parameters(), 5.0).isfinite()):
+            optimiser.step()
+        else:
+            lost += 1
         schedule.step()
+    if lost > MOST_LOST * lesson.steps:
+        raise ValueError(f"{lost} of {lesson.steps} steps had no finite gradient")
     return monotonic() - began
 
 

@@ -18,6 +18,9 @@ from models.data.volumes import prepared
 
 Interval = tuple[int, int]
 
+LUNG = (-1000.0, -400.0)
+"""HU to which values are cut where lesions of the lungs are sought: walls and vessels are white."""
+
 
 class GroundOptions(BaseModel):
     """Where lesions may grow and how the patient is divided.

@@ -15,7 +15,7 @@ from torch import nn
 
 from models.experiments.comparing import Claim, Comparison, auc, compared
 from models.experiments.fitting import Lesson, fit
-from models.experiments.ground import GroundOptions, open_ground
+from models.experiments.ground import LUNG, GroundOptions, open_ground
 from models.experiments.lesions import LesionOptions, described, planted_crops, standardised
 from models.experiments.results import Found, Given, table
 from models.experiments.settings import Settings as Common
@@ -25,9 +25,6 @@ from node.engines.engine import open_engine
 from node.engines.onnx_building import quantised
 from node.engines.openvino_building import convert
 from node.engines.torch_exporting import as_onnx
-
-LUNG = (-1000.0, 0.0)
-"""HU to which values are cut, in the lungs."""
 
 EAGER, OPENVINO, BF16, INT8 = "PyTorch f32", "OpenVINO f32", "OpenVINO bf16", "OpenVINO int8"
 FASTER = ((INT8, EAGER), (INT8, OPENVINO), (INT8, BF16))

@@ -20,6 +20,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from models.data.fields import smooth_field, turned
 from models.experiments.ground import Part
 
+TRIES = 20
+AT_HOME = 0.95
+"""So many places are tried for a lesion, of which so much has to lie in its home."""
+
 
 class LesionOptions(BaseModel):
     """What lesions are like.
@@ -34,7 +38,7 @@ class LesionOptions(BaseModel):
     diameter_mm: tuple[float, float] = (2.0, 10.0)
     contrast: tuple[float, float] = (0.02, 0.05)
     window_hu: float = 2000.0
-    dents: float = Field(0.2, ge=0, le=0.3)
+    dents: float = Field(0.2, ge=0, le=0.2)
     brightness: Literal["brighter", "either"] = "brighter"
 
 
@@ -95,12 +99,12 @@ def plant(
     spacing_mm: float,
     chance: np.random.Generator,
 ) -> Lesion | None:
-    """Plant one lesion into a crop, or none where no voxel of a home is far enough from the edge.
+    """Plant one lesion into a crop, or none where a home has no room for it.
 
     Args:
         image: float32 [x, y, z], HU; changed in place.
         mask: uint8 [x, y, z]; becomes 1 where the lesion fills half a voxel or more.
-        home: bool [x, y, z], where the middle may lie.
+        home: bool [x, y, z], where it may lie.
         options: what lesions are like.
         spacing_mm: of the voxels, which are cubes.
         chance: where the choices come from.
@@ -111,15 +115,17 @@ def plant(
         contrast = -contrast
     filled = coverage(diameter, spacing_mm, options.dents, chance)
     reach = len(filled) // 2
-    inside = [slice(reach, n - reach) for n in image.shape]
-    places = np.argwhere(home[tuple(inside)]) + reach
-    if min(image.shape) < len(filled) or not len(places):
+    if min(image.shape) < len(filled):
         return None
-    middle = places[int(chance.integers(len(places)))]
-    box = tuple(slice(int(m) - reach, int(m) + reach + 1) for m in middle)
-    image[box] += contrast * filled
-    mask[box] |= filled >= 0.5
-    return Lesion(diameter, contrast, tuple(int(m) for m in middle))
+    inside = tuple(slice(reach, n - reach) for n in image.shape)
+    places = np.argwhere(home[inside]) + reach
+    for middle in chance.permutation(places)[:TRIES]:
+        box = tuple(slice(int(m) - reach, int(m) + reach + 1) for m in middle)
+        if home[box][filled >= 0.5].mean() >= AT_HOME:
+            image[box] += contrast * filled
+            mask[box] |= filled >= 0.5
+            return Lesion(diameter, contrast, tuple(int(m) for m in middle))
+    return None
 
 
 def planted_crops(

@@ -8,12 +8,12 @@ from matplotlib.figure import Figure
 
 from models.experiments.bits import Settings as Bits
 from models.experiments.dimensions import Settings as Dimensions
-from models.experiments.ground import GroundOptions, open_ground
+from models.experiments.ground import LUNG, GroundOptions, open_ground
 from models.experiments.lesions import LesionOptions, planted_crops
 from models.experiments.settings import read_settings
 
 SIZE = (96, 96, 21)
-LUNG, SOFT = (-1000.0, 0.0), (-160.0, 240.0)
+SOFT = (-160.0, 240.0)
 COLUMNS = 4
 
 

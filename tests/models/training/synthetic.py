@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+from pathlib import Path
 
 import torch
 
@@ -36,13 +37,14 @@ _given = 0
 
 
 def _stand_still():
-    """Before the item whose number BALLS_WAIT_AT names, say so and wait for a signal."""
+    """Before the item whose number BALLS_WAIT_AT names, say so and wait for the file BALLS_GO."""
     global _given  # noqa: PLW0603 - the process is the test
     _given += 1
     if _given == int(os.environ.get("BALLS_WAIT_AT", "0")):
         sys.stderr.write("standing still\n")
         sys.stderr.flush()
-        threading.Event().wait(2)
+        while not Path(os.environ["BALLS_GO"]).exists():
+            threading.Event().wait(0.05)
 
 
 class Lights(Balls):

@@ -33,8 +33,7 @@ def right(dims):
 
 def touching(label):
     wrong = label.clone()
-    place = (0, 0, *[slice(8, 12)] * (label.ndim - 2))
-    wrong[place] = ORGAN
+    wrong[(0, 0, slice(8, 11), *[slice(11, 17)] * (label.ndim - 3))] = ORGAN
     return wrong, ORGAN
 
 
@@ -87,12 +86,12 @@ def test_a_violation_costs_something_and_its_gradient_leads_away_from_it(name, d
     label = right(dims)
     wrong, guilty = WRONG[name](label)
     judge = term(name, spacing(dims))
-    logits = logits_of(wrong, sure=10.0).requires_grad_()
+    logits = logits_of(wrong, sure=6.0).requires_grad_()
 
     before = judge(logits, label)
     before.backward()
 
-    assert before.item() > 0.002 + 2 * judge(logits_of(label, sure=10.0), label).item()
+    assert before.item() > 0.01 + judge(logits_of(label, sure=6.0), label).item()
     assert torch.isfinite(logits.grad).all()
     steps = logits.detach() - logits.grad / logits.grad.abs().max()
     assert judge(steps, label) < before

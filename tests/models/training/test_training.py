@@ -43,7 +43,7 @@ def started(config, output, *changes, wait_at=None):
     words += [word for change in changes for word in ("--set", change)]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     if wait_at is not None:
-        environment["BALLS_WAIT_AT"] = str(wait_at)
+        environment |= {"BALLS_WAIT_AT": str(wait_at), "BALLS_GO": f"{output}.go"}
     return subprocess.Popen(
         words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -115,6 +115,7 @@ def test_a_run_that_is_told_to_stop_keeps_a_checkpoint(straight, config, tmp_pat
     process = started(config, output, seldom, wait_at=7)
     waiting(process)
     process.send_signal(number)
+    Path(f"{output}.go").touch()
     assert process.wait() == 130
 
     assert torch.load(output / "resume.ckpt", weights_only=True)["global_step"] == 3
@@ -124,11 +125,13 @@ def test_a_run_that_is_told_to_stop_keeps_a_checkpoint(straight, config, tmp_pat
 
 
 def test_a_run_is_not_stopped_within_a_change_of_the_weights(config, tmp_path):
-    process = started(config, tmp_path / "run", "training.accumulate=2", wait_at=7)
+    output = tmp_path / "run"
+    process = started(config, output, "training.accumulate=2", wait_at=7)
     waiting(process)
     process.send_signal(signal.SIGTERM)
+    Path(f"{output}.go").touch()
     assert process.wait() == 130
-    cut = torch.load(tmp_path / "run" / "resume.ckpt", weights_only=True)
+    cut = torch.load(output / "resume.ckpt", weights_only=True)
     assert cut["global_step"] == 2
 
 

@@ -111,6 +111,8 @@ def test_dciodvfy_has_nothing_against_any_result_that_is_ours(case_of, tool, nam
     if name == "absent_body_part_allowed":  # whether it is a paired one is unknown indeed
         known = "permitted to be empty when actually unknown"
         said = {kind: {x for x in lines if known not in x} for kind, lines in said.items()}
+    if name == RETIRED:  # it does not count the retired class among those of many frames
+        said = {kind: {x for x in lines if "multi-frame" not in x} for kind, lines in said.items()}
     assert {kind: lines for kind, lines in said.items() if lines} == {}
     assert "SR" in said
     assert ("SEG" in said) == (name in PLACED)
@@ -124,6 +126,8 @@ def test_images_and_results_of_a_patient_agree(case_of, tool, tmp_path: Path, na
     said = dcentvfy_said(tool, [*images, *(one.path for one in case.sent)])
     if name == "no_patient":  # what is required in results is there, if empty
         said = [line for line in said if "Attribute present in one instance but not" not in line]
+    if any("PatientName" in line for line in before):  # the images do not agree with each other
+        said = [line for line in said if "PatientName" not in line]
     study = f"was referenced - {pydicom.dcmread(images[0]).StudyInstanceUID} "
     said = [line for line in said if study not in line]  # RTSTRUCT refers to the study, too
     assert sorted(set(said) - set(before)) == []

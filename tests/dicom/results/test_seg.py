@@ -75,7 +75,7 @@ def by_the_library(run, encoding, like):
         pixel_array=pixels,
         segmentation_type=encoding,
         segment_descriptions=[
-            seg._described(number, one, run.model.identity, run.job)
+            seg._described(number, one, run.segment_names[one.label], run)
             for number, one in enumerate(run.present, 1)
         ],
         series_instance_uid=like.SeriesInstanceUID,
@@ -92,7 +92,7 @@ def by_the_library(run, encoding, like):
         transfer_syntax_uid=ExplicitVRLittleEndian,
         specific_character_set="ISO_IR 192",
     )
-    lineage.complete(made, run.volume.paths[0], run.model.identity, run.job)
+    lineage.complete(made, run.volume.paths[0], run.model.identity, run.when)
     made["PixelData"].VR = "OB" if made.BitsAllocated <= 8 else "OW"
     if "PixelPaddingValue" in made:
         made["PixelPaddingValue"].VR = "US"

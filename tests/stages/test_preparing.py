@@ -86,7 +86,7 @@ def test_a_fragment_is_looked_at_only_so_often(department):
     here = department(eagerness=Eagerness(guesses=2))
     looked = []
     real = here.prepare._runner.predict
-    here.prepare._runner.predict = lambda *a: looked.append(1) or real(*a)
+    here.prepare._runner.predict = lambda *a, **k: looked.append(1) or real(*a, **k)
     for first in range(0, 12, 3):
         here.send(range(first, first + 3))
         here.release()

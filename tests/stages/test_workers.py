@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 
-from node.app.hosting import _accelerator
 from node.app.system import is_gone, lives, worker_name
 
 
@@ -33,10 +32,3 @@ def test_of_other_hosts_nothing_is_assumed():
     assert not is_gone("a name of another form")
     assert not lives("elsewhere:1:1")
     assert not lives(f"{socket.gethostname()}:999999999:")
-
-
-def test_the_models_process_is_told_its_accelerator_and_nothing_else_of_ours(monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
-    monkeypatch.setenv("RADNODE_DATABASE_URL", "postgresql+psycopg://u:secret@h/d")
-    assert _accelerator()["CUDA_VISIBLE_DEVICES"] == "1"
-    assert "secret" not in str(_accelerator())

@@ -110,7 +110,7 @@ def export(network: torch.nn.Module, patch: int, file: Path) -> None:
 
 
 def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Take out what the exporter notes of the Python that it ran: lines and folders of a machine."""
+    """Take out what the exporter notes of the Python that it ran: lines, files, folders."""
     for node in model.graph.node:
         node.ClearField("metadata_props")
         node.ClearField("doc_string")

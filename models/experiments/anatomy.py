@@ -26,6 +26,7 @@ from models.experiments.organs_broken import (
 from models.experiments.results import Found, Given, table
 from models.experiments.settings import Settings as Common
 from models.losses import AnatomyTerms, Loss, criterion
+from models.losses.anatomy import read_table
 from models.networks import build
 
 OFF, ON, AFTER = "constraints off", "constraints on", "off, largest pieces kept"
@@ -65,7 +66,8 @@ def run(settings: Settings, given: Given) -> Found:
             found[name].append(_judged(labels, test[1], settings, anatomy))
             seconds[name].append(took)
             if name == OFF:
-                kept = np.stack([largest_pieces(one, _single(anatomy)) for one in labels])
+                single = _single(settings, anatomy)
+                kept = np.stack([largest_pieces(one, single) for one in labels])
                 found[AFTER].append(_judged(kept, test[1], settings, anatomy))
             given.say(f"  seed {seed}: {name}: {_means(found[name][-1])} ({took:.0f} s)")
     return _told(settings, found, seconds, provenance)
@@ -120,8 +122,9 @@ def _judged(
     found: np.ndarray, truth: torch.Tensor, settings: Settings, anatomy: Anatomy
 ) -> np.ndarray:
     """Give the figures of each test cube, [n, 4], in the order of `FIGURES`."""
-    pairs = [(_number(anatomy, a), _number(anatomy, b)) for a, b in anatomy.relations.never_touch]
-    single, voxel_ml = _single(anatomy), settings.spacing_mm**3 / 1000
+    relations = read_table(settings.table).relations
+    pairs = [(_number(anatomy, a), _number(anatomy, b)) for a, b in relations.never_touch]
+    single, voxel_ml = _single(settings, anatomy), settings.spacing_mm**3 / 1000
     rows = []
     for one, wanted in zip(found, truth[:, 0].numpy(), strict=True):
         wrong, seen = implausible_volumes(one, wanted, anatomy, voxel_ml)
@@ -140,8 +143,9 @@ def _number(anatomy: Anatomy, name: str) -> int:
     return 1 + anatomy.names.index(name)
 
 
-def _single(anatomy: Anatomy) -> list[int]:
-    return [_number(anatomy, name) for name in anatomy.relations.one_component]
+def _single(settings: Settings, anatomy: Anatomy) -> list[int]:
+    wanted = read_table(settings.table).relations.one_component
+    return [_number(anatomy, name) for name in wanted]
 
 
 def _means(rows: np.ndarray) -> str:

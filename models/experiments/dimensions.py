@@ -11,13 +11,15 @@ import torch
 from torch import nn
 
 from models.experiments.comparing import Claim, Comparison, compared
-from models.experiments.fitting import Lesson, answers, fit
+from models.experiments.fitting import Lesson, answers, fit, overlap_of_rare
 from models.experiments.ground import LUNG, GroundOptions, open_ground
 from models.experiments.lesions import Crops, LesionOptions, described, planted_crops, standardised
 from models.experiments.results import Found, Given, table
 from models.experiments.settings import Settings as Common
-from models.losses import Loss, criterion
 from models.networks import build
+
+RARE = 10.0
+"""How much more a voxel of a lesion weighs in the cross-entropy."""
 
 VOLUME, TWIN, WIDE = "3D U-Net", "2D U-Net", "2D U-Net with as many weights"
 
@@ -93,10 +95,9 @@ def _tried(
 ) -> tuple[np.ndarray, float]:
     """Train a network; give its Dice in each test crop, and the seconds that training took."""
     training, test = crops
-    loss = criterion("segmentation", ("background", "lesion"), Loss())
     seen = standardised(training.images, training.images, LUNG)
     pairs = seen, torch.from_numpy(training.masks)[:, None]
-    took = fit(network, pairs, lambda logits, label: loss(logits, label)[0], lesson, seed)
+    took = fit(network, pairs, overlap_of_rare(RARE), lesson, seed)
     shown = standardised(test.images, training.images, LUNG)
     logits = answers(network, shown, lesson.batch, bf16=lesson.bf16)
     return dice_of_each(logits.argmax(1).numpy() == 1, test.masks == 1), took
@@ -131,7 +132,8 @@ def _told(
             "one lung to learn from, the other for the test, exchanged with every seed.",
             f"{settings.training_crops} crops for training and {settings.test_crops} for the test, "
             f"each {'x'.join(map(str, settings.crop))} voxels, {settings.lesson.steps} steps of "
-            f"{settings.lesson.batch} crops, the same crops in the same order for all arms.",
+            f"{settings.lesson.batch} crops, the same crops in the same order for all arms; Dice "
+            f"and cross-entropy, in which a voxel of a lesion weighs {RARE:g} times as much.",
             f"Weights: {sizes}.",
         ),
         limits=(

@@ -51,8 +51,8 @@ def _section(one: Mapping[str, Any]) -> Iterator[str]:
     yield f"## {one['title']}\n"
     machine = one["machine"]
     yield (
-        f"`{one['command']}` · {one['seeds']} seeds · {_duration(one['seconds'])} on "
-        f"{machine['threads']} thread(s) of {machine['processor']}"
+        f"`{one['command']}` · seeds: {one['seeds']} · {_duration(one['seconds'])} on a shared "
+        f"machine, threads: {machine['threads']}, processor: {machine['processor']}"
         + (" · **a quick run: its figures mean nothing**" if one["quick"] else "")
     )
     yield f"\nClaimed: **{one['claimed']}**. Verdict: **{one['verdict']}**.\n"

@@ -55,7 +55,7 @@ def _trained(config: Mapping[str, Any], record: Mapping[str, Any]) -> str:
         f"python -m models train models/configs/{config['name']}.yaml",
         f"python -m models shelve models/configs/{config['name']}.yaml",
         "```",
-        f"Network `{config['network']['name']}` with channels {config['network']['options']['channels']}, cubes of",
+        f"Network `{config['network']['name']}` {_sizes(config)}, cubes of",
         f"{options['patch']} voxels of {options['spacing_mm']} mm, "
         f"HU {options['window']} as 0 to 1, seed {config['seed']}.",
     ]
@@ -72,6 +72,10 @@ def _trained(config: Mapping[str, Any], record: Mapping[str, Any]) -> str:
             found = _dice(record["history"][-1]["validation"])
             lines.append(f"Dice on unchanged cubes of the training patient: {found}.")
     return "\n".join(lines)
+
+
+def _sizes(config: Mapping[str, Any]) -> str:
+    return f"with channels {config['network']['options'].get('channels', 'as by default')}"
 
 
 def _dice(validation: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 import yaml
@@ -71,12 +72,12 @@ def shelve(
     network.eval()
     for room in ("configs", "models", "docs", "golden"):
         (folder / room).mkdir(parents=True, exist_ok=True)
-    onnx = folder / "models/model.onnx"
-    export(network, config["data"]["options"]["patch"], onnx)
+    shelved = folder / "models/model.onnx"
+    export(network, config["data"]["options"]["patch"], shelved)
     twin(network, config["data"]["options"]["patch"], weights.with_name("twin.ts"))
     inference = inference_json(config, about, anatomy)
     _write(folder / "configs/inference.json", inference)
-    _write(folder / "configs/metadata.json", metadata_json(config, about, anatomy, onnx))
+    _write(folder / "configs/metadata.json", metadata_json(config, about, anatomy, shelved))
     source = yaml.safe_load(Path(config["data"]["options"]["sources"]).read_text())[0]
     cache = Path(config["data"]["options"].get("cache", "var/training"))
     image, _ = image_of(source["image"], cache / "packages")
@@ -84,7 +85,7 @@ def shelve(
     case.write(folder / "golden", source.get("credit", ""))
     trained = Path(weights).with_name("training.json")
     record = json.loads(trained.read_text()) if trained.is_file() else {}
-    (folder / "docs/README.md").write_text(card(config, about, anatomy, record, onnx))
+    (folder / "docs/README.md").write_text(card(config, about, anatomy, record, shelved))
     shutil.copyfile(LICENCE, folder / "LICENSE")
 
 
@@ -99,13 +100,26 @@ def export(network: torch.nn.Module, patch: int, file: Path) -> None:
         network, (example,), dynamo=True, opset_version=18, input_names=["image"],
         output_names=["pred"], external_data=False, verbose=False,
     )  # fmt: skip
-    program.save(str(file), external_data=False)
+    onnx.save(_without_traces(program.model_proto), file)
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     with torch.inference_mode():
         wanted = network(example).numpy()
     off = float(np.abs(session.run(None, {"image": example.numpy()})[0] - wanted).max())
     if off > TOLERANCE * float(wanted.std()):
         raise SystemExit(f"{file}: the exported network is off by {off:.2g}; nothing is shelved")
+
+
+def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Take out what the exporter notes of the Python that it ran: lines, files, folders."""
+    for node in model.graph.node:
+        node.ClearField("metadata_props")
+        node.ClearField("doc_string")
+    for values in (model.graph.value_info, model.graph.input, model.graph.output):
+        for value in values:
+            value.ClearField("metadata_props")
+    model.graph.ClearField("metadata_props")
+    model.ClearField("metadata_props")
+    return model
 
 
 def twin(network: torch.nn.Module, patch: int, file: Path) -> None:

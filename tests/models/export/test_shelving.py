@@ -93,3 +93,9 @@ def _config(made: Path) -> str:
     file = made.parent.parent / "config.yaml"
     file.write_text(yaml.safe_dump({"models": {"dir": str(made.parent.parent / "on_shelf")}}))
     return str(file)
+
+
+def test_nothing_of_the_machine_is_left_in_the_weights(made):
+    shelved = (made / "models/model.onnx").read_bytes()
+    assert str(Path(__file__).parents[3]).encode() not in shelved
+    assert b".py" not in shelved

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+REFUSED_PAUSE_SECONDS = 60.0
+"""So long after a destination would not vouch for what it had accepted, it is sent again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Persistence:
@@ -11,6 +14,11 @@ class Persistence:
     first: float = 5.0
     longest: float = 300.0
     give_up: float = 259_200.0
+
+    @property
+    def longest_wait(self) -> float:
+        """The longest that anything waits to be sent, for whatever reason (seconds)."""
+        return max(self.longest, REFUSED_PAUSE_SECONDS)
 
 
 def pause(attempts: int, persistence: Persistence) -> float:

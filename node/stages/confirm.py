@@ -8,6 +8,7 @@ from node.rules import naming
 from node.rules.events import Event
 from node.rules.failures import Refusal
 from node.rules.nouns import Delivery, Peer
+from node.rules.retrying import REFUSED_PAUSE_SECONDS
 from node.stages.turning import Rooms
 from node.wire import scu
 from node.wire.commitment import CommitmentReport
@@ -17,8 +18,6 @@ AT_ONCE = 100
 """Most instances asked about in one request."""
 ASK_AGAIN_SECONDS = 3600.0
 """Without an answer for so long, the question is put again."""
-SEND_AGAIN_SECONDS = 60.0
-"""After a refusal to commit, the object is sent again so much later."""
 
 
 class Confirm:
@@ -66,6 +65,6 @@ class Confirm:
             self._ledger.delivery_committed(report.transaction_uid, report.committed)
             log.say(Event.DELIVERY_COMMITTED, count=len(report.committed))
         if report.refused:
-            when = self._clock.now() + timedelta(seconds=SEND_AGAIN_SECONDS)
+            when = self._clock.now() + timedelta(seconds=REFUSED_PAUSE_SECONDS)
             self._ledger.commitment_refused(report.transaction_uid, report.refused, when)
             log.say(Event.COMMITMENT_REFUSED, "warning", count=len(report.refused))

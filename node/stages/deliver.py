@@ -53,7 +53,7 @@ class Deliver:
     def step(self) -> float:
         """Start sending to every destination that has something due and is not being sent to."""
         self._ledger.deliveries_lapsed()
-        for destination in self._ledger.destinations_waiting(self._persistence.longest):
+        for destination in self._ledger.destinations_waiting(self._persistence.longest_wait):
             thread = self._threads.get(destination)
             if thread is None or not thread.is_alive():
                 thread = Thread(
@@ -66,7 +66,7 @@ class Deliver:
 
     def _send_due(self, destination: str) -> None:
         due = self._ledger.claim_deliveries(
-            destination, self._worker, LEASE_SECONDS, AT_ONCE, self._persistence.longest
+            destination, self._worker, LEASE_SECONDS, AT_ONCE, self._persistence.longest_wait
         )
         peer = self._peers.get(destination)
         if peer is None:

@@ -70,3 +70,9 @@ def test_every_state_can_be_reached_and_is_described(machine):
 def test_what_the_table_does_not_allow_is_refused():
     with pytest.raises(ForbiddenTransitionError):
         states.after("job", "done", Event.JOB_CLAIMED)
+
+
+def test_nothing_is_put_off_for_longer_than_the_longest_wait():
+    """The ledger takes what waits longer for the work of a clock that was set back."""
+    assert Persistence(longest=2.0).longest_wait >= retrying.REFUSED_PAUSE_SECONDS
+    assert Persistence(longest=600.0).longest_wait == 600.0

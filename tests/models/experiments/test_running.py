@@ -62,7 +62,8 @@ def test_the_verb_is_there(capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["experiment", "--help"])
     assert stopped.value.code == 0
-    assert all(name in capsys.readouterr().out for name in EXPERIMENTS)
+    said = capsys.readouterr().out
+    assert all(name in said for name in EXPERIMENTS)
 
 
 def test_the_page_agrees_with_the_files():

@@ -102,7 +102,7 @@ def test_image_and_labels_are_deformed_alike(options, source, tmp_path):
         label = codes // CODES
         for organ, level in ((1, 70), (2, 180), (3, 180)):
             if (label == organ).sum() > 100:
-                assert image[label == organ].median() == pytest.approx(level, abs=5)
+                assert image[label == organ].median() == pytest.approx(level, abs=10)
                 compared += 1
     assert compared > 5
 

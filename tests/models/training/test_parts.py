@@ -1,5 +1,9 @@
 """Parts of the trainer by themselves: order, schedule, judges, and a fault of torch gone around."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -28,8 +32,8 @@ def test_an_order_begins_where_it_was_left_and_only_once():
     assert len(list(order)) == 6
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_workers_draw_the_items_of_the_epoch(workers):
+def draw(workers):
+    """Hold what a loader gives of two epochs against the items themselves."""
     training = Training(epochs=2, batch_size=2, workers=workers)
     splits = open_balls({"number": 4, "size": 10}, 7)
     loader, order = training_loader(splits, training, seed=1)
@@ -39,6 +43,21 @@ def test_workers_draw_the_items_of_the_epoch(workers):
         splits.training.set_epoch(epoch)
         wanted = [splits.training[index]["image"] for index in order.drawn(epoch)]
         torch.testing.assert_close(torch.cat([b["image"] for b in batches]), torch.stack(wanted))
+
+
+def test_the_loader_draws_the_items_of_the_epoch():
+    draw(0)
+
+
+def test_workers_draw_the_items_of_the_epoch():
+    """In a process that has not computed yet: torch's threads do not outlive a fork."""
+    script = "import torch; torch.set_num_threads(1)\n"
+    script += "from tests.models.training.test_parts import draw; draw(1)"
+    root = Path(__file__).parents[3]
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=root, capture_output=True, text=True, timeout=250
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_learning_rate_warms_up_and_falls():

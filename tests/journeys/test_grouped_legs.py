@@ -51,7 +51,8 @@ def test_commitment_is_asked_for_and_noted(tmp_path, thin_head):
         with node:
             node.send(thin_head)
             node.wait_for("delivery_committed", 2)
-        assert len(pacs.asked) == 1
+        # one question for both, or one each where the report was accepted later than the mask
+        assert 1 <= len(pacs.asked) == len(set(pacs.asked)) <= 2
 
 
 def test_what_a_peer_will_not_vouch_for_is_sent_again(tmp_path, thin_head):
